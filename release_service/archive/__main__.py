@@ -1,0 +1,84 @@
+"""The inspecting process: reads a received tarball while it grows, and says what it found.
+
+Started by `inspector` with one argument, JSON: the descriptor of the file, the compression, the
+top directory, the limits.  Standard input tells how many bytes of the file are there (one
+number a line, the last with ``end`` before it).  Standard output gets one line of JSON and then the texts.
+"""
+
+import json
+import os
+import resource
+import sys
+from typing import BinaryIO
+
+from release_service.archive import MIB, Inspection, Limits
+from release_service.archive.inspection import inspect
+from release_service.errors import BadArchive
+
+_PIECE_BYTES = 256 * 1024
+
+
+class Growing:
+    """A file that is still being written by somebody else, who says on *news* how far it is."""
+
+    def __init__(self, fd: int, news: BinaryIO) -> None:
+        """Read *fd* by position, never past what *news* has said to be there."""
+        self._fd = fd
+        self._news = news
+        self._size = 0
+        self._at = 0
+        self._whole = False
+
+    def read(self) -> bytes:
+        """Return the next piece, waiting for it; b"" at the end of the whole file."""
+        while self._at == self._size and not self._whole:
+            line = self._news.readline()
+            if not line:
+                raise SystemExit(1)  # the upload was given up, and so are we
+            *end, size = line.split()
+            self._whole, self._size = bool(end), int(size)
+        piece = os.pread(self._fd, min(_PIECE_BYTES, self._size - self._at), self._at)
+        self._at += len(piece)
+        return piece
+
+
+def confine(memory_bytes: int, cpu_s: int) -> None:
+    """Give up the right to more memory, more CPU time, and any file that is written."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def report(found: Inspection, out: BinaryIO) -> None:
+    """Write what was found: one line, then the texts one after another."""
+    head = {
+        "members": found.members,
+        "expanded_bytes": found.expanded_bytes,
+        "warnings": found.warnings[:100],
+        "texts": {name: len(text) for name, text in found.texts.items()},
+    }
+    out.write(json.dumps(head).encode() + b"\n")
+    for text in found.texts.values():
+        out.write(text)
+
+
+def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
+    """Inspect as *argument* says; a refusal is an answer, not a failure."""
+    task = json.loads(argument)
+    growing = Growing(task["fd"], news)
+    try:
+        report(
+            inspect(growing.read, task["compression"], task["top"], Limits(**task["limits"])),
+            out,
+        )
+    except BadArchive as refusal:
+        out.write(json.dumps({"rule": refusal.rule, "detail": refusal.detail}).encode() + b"\n")
+    except MemoryError:
+        out.write(b'{"rule": "BOMB_MEM", "detail": "Reading the archive needs more memory than allowed. [BOMB_MEM]"}\n')
+    out.flush()
+
+
+if __name__ == "__main__":
+    confine(512 * MIB, cpu_s=600)
+    main(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,181 @@
+"""Decompress a tarball in bounded steps; what follows the compressed stream is refused.
+
+Every decoder is driven the same way: a piece of input in, at most one step of output out.
+"""
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from release_service.archive import MIB, Limits
+from release_service.errors import BadArchive
+
+_MAGIC = {
+    "xz": b"\xfd7zXZ\x00",
+    "gz": b"\x1f\x8b",
+    "bz2": b"BZh",
+    "zst": b"\x28\xb5\x2f\xfd",
+}
+_STEP_BYTES = 1 * MIB
+
+Read = Callable[[], bytes]
+
+
+class _Decoder(Protocol):
+    """The shape that lzma, bz2 and zstd share."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _GzipDecoder:
+    """zlib in the shape of the others."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._zlib.unconsumed_tail and not self.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+def _zstd() -> _Decoder:
+    try:
+        from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found] # noqa: PLC0415
+    except ImportError:
+        from backports.zstd import ZstdDecompressor  # noqa: PLC0415 - only where an instance enables it
+    return ZstdDecompressor()  # type: ignore[no-any-return]
+
+
+def _decoder(compression: str, limits: Limits) -> _Decoder:
+    if compression == "xz":
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limits.decoder_memory_bytes)
+    if compression == "gz":
+        return _GzipDecoder()
+    return bz2.BZ2Decompressor() if compression == "bz2" else _zstd()
+
+
+class Expansion:
+    """The archive inside the compressed stream, in pieces of at most 1 MiB, once.
+
+    Several streams one after another are one archive, and so is xz padding (both legal).
+    Iterating raises BadArchive: FORMAT (not compressed as named), CORRUPT (damaged or cut off),
+    TRAILING (junk after the stream), BOMB_MEM, BOMB_SIZE, BOMB_RATIO.
+    """
+
+    def __init__(self, compression: str, read: Read, limits: Limits) -> None:
+        """Expand what *read* returns piece by piece, b"" at the end."""
+        self._compression = compression
+        self._source = _Source(read)
+        self._limits = limits
+        self.expanded_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the pieces."""
+        magic = _MAGIC[self._compression]
+        if not self._source.peek(len(magic)).startswith(magic):
+            raise BadArchive(
+                "FORMAT",
+                f"The file is not {self._compression}-compressed, as its name says.",
+            )
+        while True:
+            for piece in _stream(_decoder(self._compression, self._limits), self._source):
+                self._count(len(piece))
+                yield piece
+            if self._compression == "xz":
+                self._source.skip_padding()
+            head = self._source.peek(len(magic))
+            if not head:
+                return
+            if not head.startswith(magic):
+                raise BadArchive("TRAILING", "Something else follows the compressed stream.")
+
+    def _count(self, more: int) -> None:
+        self.expanded_bytes += more
+        limits = self._limits
+        if self.expanded_bytes > limits.expanded_bytes:
+            raise BadArchive(
+                "BOMB_SIZE",
+                f"The archive expands to more than {limits.expanded_bytes} bytes.",
+            )
+        if self.expanded_bytes > max(limits.ratio_from_bytes, limits.ratio * self._source.taken):
+            raise BadArchive("BOMB_RATIO", f"The archive expands more than {limits.ratio}-fold.")
+
+
+def _stream(decoder: _Decoder, source: "_Source") -> Iterator[bytes]:
+    """Yield what one compressed stream holds; give back to *source* what follows it."""
+    while not decoder.eof:
+        data = source.take() if decoder.needs_input else b""
+        if decoder.needs_input and not data:
+            raise BadArchive("CORRUPT", "The compressed data ends too early.")
+        try:
+            piece = decoder.decompress(data, _STEP_BYTES)
+        except lzma.LZMAError as error:
+            if "emory" in str(error):
+                raise BadArchive("BOMB_MEM", "The xz dictionary is larger than a reader should need.") from None
+            raise BadArchive("CORRUPT", "The compressed data is damaged.") from None
+        except (OSError, ValueError, zlib.error, EOFError):
+            raise BadArchive("CORRUPT", "The compressed data is damaged.") from None
+        if piece:
+            yield piece
+    source.give_back(decoder.unused_data)
+
+
+class _Source:
+    """The file, with what was read too far given back."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._rest = b""
+        self.taken = 0
+
+    def take(self) -> bytes:
+        """Return the next piece, b"" at the end."""
+        piece, self._rest = self._rest or self._read(), b""
+        self.taken += len(piece)
+        return piece
+
+    def give_back(self, piece: bytes) -> None:
+        """Put *piece* back before what comes next."""
+        self.taken -= len(piece)
+        self._rest = piece + self._rest
+
+    def peek(self, count: int) -> bytes:
+        """Return up to *count* next bytes without taking them."""
+        while len(self._rest) < count and (more := self._read()):
+            self._rest += more
+        return self._rest[:count]
+
+    def skip_padding(self) -> None:
+        """Take stream padding: zero bytes, four at a time (the xz file format, 2.2)."""
+        padding = 0
+        while self.peek(1) == b"\0":
+            piece = self.take()
+            rest = piece.lstrip(b"\0")
+            padding += len(piece) - len(rest)
+            if rest:
+                self.give_back(rest)
+                break
+        if padding % 4:
+            raise BadArchive("CORRUPT", "The xz stream padding is not a multiple of four bytes.")

@@ -1,0 +1,53 @@
+"""`release-service`: what operators type.  `--help` of each command says what it does."""
+
+from typing import Annotated
+
+import typer
+
+from release_service.cli import modules
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The GNOME Release Service, for operators.",
+)
+app.add_typer(modules.app, name="modules")
+
+HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
+
+
+@app.command()
+def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
+    """Serve uploads; with a file: store also the tree.  An SQLite database is migrated first."""
+    from release_service.web.server import run  # noqa: PLC0415 - the web is not needed to print --help
+
+    run(host, port)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest revision; several may run this at once."""
+    from release_service.db import connect  # noqa: PLC0415 - as above
+    from release_service.db.migrate import upgrade  # noqa: PLC0415
+    from release_service.settings import Settings  # noqa: PLC0415
+
+    upgrade(connect(Settings().database_url))
+    typer.echo("The database is at the newest revision.")
+
+
+@app.command()
+def demo(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Check what was published, then exit.")] = False,
+    port: PortOption = 8000,
+) -> None:
+    """Run everything here: a stand-in for GitLab, the service, and two releases of a small module."""
+    from release_service.demo import run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(port, once=once))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

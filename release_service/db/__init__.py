@@ -1,0 +1,83 @@
+"""The database: engine, transactions, and what its failures are called.
+
+SQLAlchemy 2 on SQLite (embedded) and PostgreSQL (production); one schema, one set of migrations.
+Queries (`modules`, `releases`, `follow_ups`) take a session and never commit: `publish.py` owns
+the transactions.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from release_service.errors import DatabaseUnavailable
+
+_LOCK_WAIT_S = 30
+
+
+def connect(url: str) -> Engine:
+    """Return an engine for *url*; no connection is made yet."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            connect_args={"connect_timeout": 5},
+        )
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_S})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_immediately)
+    return engine
+
+
+def _set_up_sqlite(connection, _record) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - DB-API
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")  # a 2xx outlives a power cut
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_immediately(connection) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - event
+    # A transaction that reads first and writes later would fail instead of waiting.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class Transactions:
+    """Begins transactions: ``with transactions.begin() as session:`` commits, or rolls back."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Use *engine*."""
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Yield a session; raises DatabaseUnavailable when the database does not answer."""
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+            raise DatabaseUnavailable("The database does not answer.") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise DatabaseUnavailable("The database went away.") from error
+            raise
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life.  (Raises: DatabaseUnavailable.)"""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            raise DatabaseUnavailable("The database does not answer.") from error

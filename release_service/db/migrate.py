@@ -1,0 +1,43 @@
+"""Migrations: from whatever the database is to what `tables` say.
+
+They lie in ``alembic/`` at the top of the repository, and as ``release_service/migrations`` in a wheel.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+
+_PACKAGE = Path(__file__).parent.parent
+# A number that only we use: two replicas that migrate at once do so one after the other.
+_LOCK = 0x474E4F4D45
+
+
+def config() -> Config:
+    """Return Alembic's configuration; the scripts are found beside or inside the package."""
+    inside, beside = _PACKAGE / "migrations", _PACKAGE.parent / "alembic"
+    configuration = Config()
+    configuration.set_main_option("script_location", str(inside if inside.is_dir() else beside))
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the database up to *revision*, all of it in one transaction; nothing happens if it is there."""
+    configuration = config()
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = '120s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, revision)
+
+
+def is_current(engine: Engine) -> bool:
+    """Say whether the database is at the newest revision."""
+    newest = ScriptDirectory.from_config(config()).get_current_head()
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == newest

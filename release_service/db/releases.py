@@ -1,0 +1,191 @@
+"""Releases: who has claimed a version, what is published.  Queries take a session and never commit."""
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload, selectinload, undefer
+
+from release_service import checksum
+from release_service.db.tables import (
+    Module,
+    Release,
+    ReleaseFile,
+    ReleaseText,
+    TokenUse,
+)
+from release_service.errors import TokenAlreadyUsed, VersionTaken
+from release_service.tarball import TarballName
+from release_service.version import Version
+
+
+def find(session: Session, name: TarballName) -> Release | None:
+    """Return the release that holds or claims this module and version, with its files."""
+    return session.scalar(
+        select(Release)
+        .join(Module)
+        .where(Module.folded == name.module.lower(), Release.version == name.version.text)
+        .options(
+            joinedload(Release.module),
+            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+        )
+    )
+
+
+def tarball_name(release: Release) -> TarballName:
+    """Return the name of *release*'s tarball; imported versions need not be canonical."""
+    return TarballName(
+        release.module.name,
+        Version.parse_imported(release.version),
+        release.compression,
+    )
+
+
+def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None:
+    """Raise VersionTaken unless *release* is of exactly these bytes under this name."""
+    if release.sha256 == sha256 and release.compression == name.compression:
+        return
+    if release.published_at is not None:
+        raise VersionTaken(
+            f"{name.release} was published on {release.published_at:%Y-%m-%d} with SHA-256 {release.sha256}; "
+            f"you sent {sha256}."
+        )
+    raise VersionTaken(
+        f"{name.release} was claimed on {release.claimed_at:%Y-%m-%d %H:%M} UTC by an upload with SHA-256 "
+        f"{release.sha256} that did not finish; you sent {sha256}.",
+        remedy="Send those same bytes again to finish it, or use a new version number.",
+    )
+
+
+def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
+    """Return NEWS and ChangeLog of the highest published version lower than this one; {} without one."""
+    published = session.execute(
+        select(Release.id, Release.version)
+        .join(Module)
+        .where(Module.folded == name.module.lower(), Release.published_at.is_not(None))
+    )
+    lower = [(version, id_) for id_, text in published if (version := Version.parse_imported(text)) < name.version]
+    if not lower:
+        return {}
+    _, id_ = max(lower)
+    texts = session.scalars(select(ReleaseText).where(ReleaseText.release_id == id_))
+    return {text.name: zlib.decompress(text.deflated) for text in texts}
+
+
+def use_token(  # noqa: PLR0913 - what is bound to what
+    session: Session,
+    issuer: str,
+    token_id: str,
+    name: TarballName,
+    sha256: str,
+    now: datetime,
+) -> None:
+    """Bind the token to this tarball.  Raises TokenAlreadyUsed if it is bound to another."""
+    try:
+        with session.begin_nested():
+            session.add(
+                TokenUse(
+                    issuer=issuer,
+                    token_id=token_id,
+                    filename=str(name),
+                    sha256=sha256,
+                    used_at=now,
+                )
+            )
+    except IntegrityError:
+        pass  # used before: see for what
+    use = session.scalars(select(TokenUse).where(TokenUse.issuer == issuer, TokenUse.token_id == token_id)).one()
+    if (use.filename, use.sha256) != (str(name), sha256):
+        raise TokenAlreadyUsed(f"It was used for {use.filename} with SHA-256 {use.sha256}.")
+
+
+def claim(  # noqa: PLR0913 - everything that the row fixes
+    session: Session,
+    module: Module,
+    name: TarballName,
+    *,
+    size: int,
+    sha256: str,
+    archive: dict[str, Any],
+    proof: dict[str, Any],
+    files: Mapping[str, bytes],
+    texts: Mapping[str, bytes],
+    now: datetime,
+) -> Release:
+    """Take module and version for these bytes, or find that these bytes have taken it before.
+
+    Returns the row, which is the first claim's: a later upload of the same bytes finishes what
+    that one began.  Raises VersionTaken for other bytes.
+    """
+    row = Release(
+        module_id=module.id,
+        version=name.version.text,
+        compression=name.compression,
+        size=size,
+        sha256=sha256,
+        archive=archive,
+        proof=proof,
+        claimed_at=now,
+        published_at=None,
+        files=[
+            ReleaseFile(
+                ext=ext,
+                sha256=checksum.digest(data),
+                size=len(data),
+                deflated=zlib.compress(data),
+            )
+            for ext, data in files.items()
+        ],
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+            session.flush()
+            session.add_all(
+                ReleaseText(release_id=row.id, name=text, deflated=zlib.compress(data)) for text, data in texts.items()
+            )
+    except IntegrityError:
+        pass  # claimed before: see by whom
+    session.expire_all()
+    release = find(session, name)
+    assert release is not None, name  # noqa: S101 - it was there, or we have just added it
+    refuse_other_bytes(release, name, sha256)
+    return release
+
+
+def publish(session: Session, release: Release, now: datetime) -> bool:
+    """Make *release* public; return whether it was this call that did."""
+    done = session.execute(
+        update(Release).where(Release.id == release.id, Release.published_at.is_(None)).values(published_at=now)
+    )
+    return done.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+
+
+def is_first_of_module(session: Session, release: Release) -> bool:
+    """Say whether no other release of its module is published."""
+    other = select(Release.id).where(
+        Release.module_id == release.module_id,
+        Release.id != release.id,
+        Release.published_at.is_not(None),
+    )
+    return session.scalar(other.limit(1)) is None
+
+
+def published(session: Session, module: str) -> list[Release]:
+    """Return all published releases of *module* with their files, in the order of versions."""
+    rows = session.scalars(
+        select(Release)
+        .join(Module)
+        .where(Module.name == module, Release.published_at.is_not(None))
+        .options(joinedload(Release.module), selectinload(Release.files))
+    )
+    return sorted(rows, key=lambda row: Version.parse_imported(row.version))
+
+
+def published_modules(session: Session) -> list[str]:
+    """Return the names of all modules that have a published release."""
+    has_one = select(Release.id).where(Release.module_id == Module.id, Release.published_at.is_not(None)).exists()
+    return list(session.scalars(select(Module.name).where(has_one)))

@@ -1,0 +1,72 @@
+"""The files beside a tarball: what they say, made from the release's row alone.
+
+An upload that died half-way is finished from its row, so these must not depend on anything else.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+
+from release_service import checksum, news, paths
+from release_service.db.releases import tarball_name
+from release_service.db.tables import Release
+
+FORMAT = 1
+
+# Published file <- member of the archive (CONTRACT.md 4).
+_NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
+
+
+def news_files(texts: Mapping[str, bytes], previous: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return {ext: content} of what is new in *texts*, compared with the *previous* version's."""
+    found = {
+        ext: news.new_block(previous.get(member), texts[member])
+        for ext, member in _NEWS_FILES.items()
+        if member in texts
+    }
+    return {ext: content for ext, content in found.items() if content}
+
+
+def beside(release: Release) -> list[dict[str, bytes]]:
+    """Return {key: content} of what is stored after the tarball, in steps: each step once the last is there.
+
+    A readable checksum file has all that it lists readable (invariant I3): it comes last.
+    """
+    name = tarball_name(release)
+    files = {paths.release_key(name, file.ext): zlib.decompress(file.deflated) for file in release.files}
+    last = {
+        paths.release_key(name, "sha256sum"): _checksum_file(release),
+        paths.release_key(name, "release.json"): _release_json(release),
+    }
+    return [files, last]
+
+
+def _checksum_file(release: Release) -> bytes:
+    name = tarball_name(release)
+    digests = {file.ext: file.sha256 for file in release.files}
+    others = {f"{name.release}.{ext}": digests[ext] for ext in _NEWS_FILES if ext in digests}
+    return checksum.write(name, release.sha256, others)
+
+
+def _release_json(release: Release) -> bytes:
+    """What the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
+    name = tarball_name(release)
+    document = {
+        "format": FORMAT,
+        "module": name.module,
+        "version": str(name.version),
+        "series": name.version.series,
+        "tarball": {"name": str(name), "size": release.size, "sha256": release.sha256},
+        "files": [
+            {
+                "name": f"{name.release}.{file.ext}",
+                "size": file.size,
+                "sha256": file.sha256,
+            }
+            for file in release.files
+        ],
+        "archive": release.archive,
+        "proof": release.proof,
+        "received": release.claimed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,0 +1,25 @@
+"""Who sends it: a proof turned into a proven `Uploader`.
+
+`token` is the form that every bearer token must have, `keys` the issuers' public keys, `gitlab` the
+proof by a GitLab ID token.  A kind of proof for persons stands beside it when there is one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """A proven identity.  Only the modules of this package make one.
+
+    `issuer` and `subject` name it for ever (never a display name); `login` is for people to
+    read.  `token_id` is the token's jti: one token publishes one tarball.  `provenance` is what
+    is published of it in release.json: no mail address, no token id.
+    """
+
+    kind: str
+    issuer: str
+    subject: str
+    login: str
+    token_id: str
+    provenance: Mapping[str, str]

@@ -1,0 +1,21 @@
+"""The indexes that readers and distributions follow: what they say is pure, writing them is `write`.
+
+Files first, indexes last: no reader sees a version whose files are not all there (CONTRACT.md 4).
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from release_service.tarball import TarballName
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A published release, as the indexes show it.
+
+    `files`: {ext: size in bytes, or None where nobody asks}, the tarball among them; `day`: UTC.
+    """
+
+    name: TarballName
+    day: date
+    files: dict[str, int | None] = field(default_factory=dict)

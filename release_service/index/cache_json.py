@@ -1,0 +1,46 @@
+"""cache.json, format 4: what uscan, Homebrew, Flathub, Anitya and the release team's tools read.
+
+``[4, {module: {version: {ext: path}}}, {module: [versions]}, {directory: [other names]}]``; each rule
+of CONTRACT.md 4 is there because a real client broke without it.
+"""
+
+import json
+from collections.abc import Sequence
+
+from release_service import paths
+from release_service.index import Indexed
+
+FORMAT = 4
+# What element two lists; all else that lies in a directory is named in element four.
+LISTED = ("news", "changes", "tar.xz", "tar.gz", "tar.bz2", "tar.zst", "sha256sum")
+
+
+def write(module: str, releases: Sequence[Indexed]) -> bytes:
+    """Return the text of *module*'s cache.json; *releases* in the order of versions."""
+    files: dict[str, dict[str, str]] = {}
+    others: dict[str, list[str]] = {}
+    newest: dict[str, str] = {}
+    for release in releases:
+        name, series = release.name, release.name.version.series
+        exts = sorted(
+            release.files,
+            key=lambda ext: (
+                ext not in LISTED,
+                ext in LISTED and LISTED.index(ext),
+                ext,
+            ),
+        )
+        files[str(name.version)] = {ext: f"{series}/{name.release}.{ext}" for ext in exts if ext in LISTED}
+        others.setdefault(series, []).extend(f"{name.release}.{ext}" for ext in exts if ext not in LISTED)
+        newest[series] = paths.latest_name(name.version)
+    for series, latest in newest.items():
+        others[series].insert(0, latest)
+    others["."] = [paths.CACHE_JSON]
+    document = [FORMAT, {module: files}, {module: list(files)}, others]
+    return json.dumps(document, ensure_ascii=True).encode("ascii")
+
+
+def versions(module: str, content: bytes) -> list[str]:
+    """Return the versions that a cache.json lists for *module*."""
+    listed = json.loads(content)[2].get(module, [])
+    return [str(version) for version in listed]

@@ -1,0 +1,36 @@
+"""Which entries each HTML index has: of the archive, of a module, of a series."""
+
+from collections.abc import Iterable, Sequence
+
+from release_service import paths
+from release_service.index import Indexed, html
+
+ROBOTS = b"User-agent: *\nAllow: /\n"
+
+
+def archive(modules: Iterable[str]) -> bytes:
+    """Return the index of /sources/."""
+    names = sorted(modules, key=lambda module: (module.lower(), module))
+    entries = [html.Entry(f"{name}/") for name in names]
+    return html.write("Sources", "The modules that GNOME releases.", entries, is_top=True)
+
+
+def module(name: str, releases: Sequence[Indexed]) -> bytes:
+    """Return the index of a module: its series, the newest first, then cache.json."""
+    newest = {release.name.version.series: release for release in releases}
+    in_order = sorted(newest.items(), key=lambda item: item[1].name.version, reverse=True)
+    entries = [html.Entry(f"{series}/", release.day) for series, release in in_order]
+    entries.append(html.Entry(paths.CACHE_JSON))
+    return html.write(name, f"The series of {name}: one directory each.", entries)
+
+
+def series(name: str, number: str, releases: Sequence[Indexed]) -> bytes:
+    """Return the index of a series: the files of its releases, the newest version first."""
+    mine = [release for release in releases if release.name.version.series == number]
+    entries = [html.Entry(paths.latest_name(mine[-1].name.version), mine[-1].day)] if mine else []
+    for release in reversed(mine):
+        entries += [
+            html.Entry(f"{release.name.release}.{ext}", release.day, size)
+            for ext, size in sorted(release.files.items())
+        ]
+    return html.write(f"{name} {number}", f"The releases of {name} {number}.", entries)

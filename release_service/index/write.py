@@ -1,0 +1,126 @@
+"""Write the indexes: each from the database's rows, under the condition that nobody else has.
+
+The order is what keeps updates: first the document and its mark, then the snapshot of the rows,
+then the conditional PUT.  The other order loses a release although every PUT is conditional.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from release_service import paths
+from release_service.db import Transactions, releases
+from release_service.db.tables import Release
+from release_service.errors import Changed, IndexWouldShrink, StoreUnavailable
+from release_service.index import Indexed, cache_json, pages
+from release_service.store import ReleaseStore
+from release_service.tarball import TarballName
+from release_service.version import Version
+
+_TRIES = 50
+_RELEASE_JSON = "release.json"
+
+Snapshot = Callable[[], Sequence[Indexed]]
+
+
+def indexed(release: Release) -> Indexed:
+    """Return what the indexes show of a published row."""
+    name = releases.tarball_name(release)
+    assert release.published_at is not None  # noqa: S101 - the query asks for it
+    files: dict[str, int | None] = {
+        f"tar.{name.compression}": release.size,
+        "sha256sum": None,
+        _RELEASE_JSON: None,
+    }
+    files |= {file.ext: file.size for file in release.files}
+    return Indexed(name, release.published_at.date(), files)
+
+
+def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName) -> None:
+    """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
+
+    Raises IndexWouldShrink before anything is written, if cache.json lists what the database
+    does not know; StoreUnavailable, DatabaseUnavailable.
+    """
+    module, number = name.module, name.version.series
+
+    def snapshot() -> list[Indexed]:
+        with transactions.begin() as session:
+            return [indexed(row) for row in releases.published(session, module)]
+
+    def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
+        _replace(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
+
+    def build_cache(before: bytes | None) -> bytes:
+        return _grown(module, before, snapshot())
+
+    cache_key = f"{paths.module_directory(module)}/{paths.CACHE_JSON}"
+    listed = store.read(cache_key)
+    build_cache(listed.content if listed else None)
+    with ThreadPoolExecutor(3) as together:
+        steps = [
+            together.submit(_write_latest, store, module, number, snapshot),
+            together.submit(
+                page,
+                paths.series_directory(module, number),
+                lambda all_: pages.series(module, number, all_),
+            ),
+            together.submit(
+                page,
+                paths.module_directory(module),
+                lambda all_: pages.module(module, all_),
+            ),
+        ]
+    for step in steps:
+        step.result()
+    _replace(store, cache_key, build_cache)
+
+
+def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
+    """Write the index of /sources/, and robots.txt where there is none."""
+
+    def modules(_before: bytes | None) -> bytes:
+        with transactions.begin() as session:
+            return pages.archive(releases.published_modules(session))
+
+    if store.read(paths.ROBOTS) is None:
+        _replace(store, paths.ROBOTS, lambda _: pages.ROBOTS)
+    _replace(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
+
+
+def _replace(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes]) -> None:
+    """Write what *build* makes, as often as somebody else was faster; an unchanged document is left alone."""
+    for _ in range(_TRIES):
+        before = store.read(key)
+        content = build(before.content if before else None)
+        if before is not None and before.content == content:
+            return  # its Last-Modified must not move
+        try:
+            store.replace(key, content, expected=before)
+        except Changed:
+            continue
+        return
+    raise StoreUnavailable(f"{key} changes faster than it can be written.")
+
+
+def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed]) -> bytes:
+    """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has."""
+    known = {str(release.name.version) for release in snapshot}
+    missing = set(cache_json.versions(module, before)) - known if before is not None else set()
+    if missing:
+        raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
+    return cache_json.write(module, snapshot)
+
+
+def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:
+    """Leave one LATEST-IS in the series, the highest: add it first, then remove the lower ones.
+
+    Only lower ones are ever removed, and the listing is read anew after the own one was added,
+    so that of two writers at once the one with the higher version prevails.
+    """
+    prefix = f"{paths.series_directory(module, number)}/{paths.LATEST}"
+    mine = [release.name for release in snapshot() if release.name.version.series == number]
+    latest = max(mine, key=lambda name: name.version)
+    store.add(f"{prefix}{latest.version}", f"{latest}\n".encode("ascii"))
+    there = [Version(key.removeprefix(prefix)) for key in store.keys(prefix)]
+    for version in sorted(there)[:-1]:
+        store.remove(f"{prefix}{version}")

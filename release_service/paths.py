@@ -1,0 +1,97 @@
+"""Where a release lives: keys in the store, public URLs, and what readers and the CDN are told.
+
+A key is the path below the tree's root, without a leading slash, the same on S3 and on disk
+(CONTRACT.md 4).  A directory's HTML index is the object ``index.html`` in it.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from release_service.tarball import TarballName
+from release_service.version import Version
+
+SOURCES = "sources"
+ROBOTS = "robots.txt"
+CACHE_JSON = "cache.json"
+INDEX_HTML = "index.html"
+LATEST = "LATEST-IS-"
+
+# Write-once files never change content; no reader needs to ask again.
+_FOR_EVER = "public, max-age=31536000, immutable"
+# Browsers and mirrors obey this, and no purge reaches them: short on what changes.
+_ONE_MINUTE = "public, max-age=60"
+
+_CONTENT_TYPES = {
+    ".tar.xz": "application/x-xz",
+    ".tar.gz": "application/gzip",
+    ".tar.bz2": "application/x-bzip2",
+    ".tar.zst": "application/zstd",
+    ".json": "application/json",
+    ".html": "text/html; charset=utf-8",
+}
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeaders:
+    """What is stored as metadata of an object on S3, and sent by whoever serves it."""
+
+    content_type: str
+    cache_control: str
+    surrogate_keys: str
+
+
+def module_directory(module: str) -> str:
+    """Return the directory of a module."""
+    return f"{SOURCES}/{module}"
+
+
+def series_directory(module: str, series: str) -> str:
+    """Return the directory of a series."""
+    return f"{SOURCES}/{module}/{series}"
+
+
+def release_key(name: TarballName, ext: str) -> str:
+    """Return the key of the file of *name*'s release that ends in *ext* (``sha256sum``, ``news``)."""
+    return f"{series_directory(name.module, name.version.series)}/{name.release}.{ext}"
+
+
+def tarball_key(name: TarballName) -> str:
+    """Return the key of the tarball."""
+    return release_key(name, f"tar.{name.compression}")
+
+
+def latest_name(version: Version) -> str:
+    """Return the name of the object that says which version of its series is newest."""
+    return f"{LATEST}{version}"
+
+
+def is_mutable(key: str) -> bool:
+    """Say whether what is under *key* may be replaced, or vanish."""
+    base = key.rpartition("/")[2]
+    return base in {CACHE_JSON, INDEX_HTML, ROBOTS} or base.startswith(LATEST)
+
+
+def public_url(base_url: str, key: str) -> str:
+    """Return where readers find *key*: ``+`` stays literal, as uscan and Homebrew compare text."""
+    path = key.removesuffix(INDEX_HTML)
+    return f"{base_url.rstrip('/')}/{quote(path, safe='/+')}"
+
+
+def headers(key: str) -> ObjectHeaders:
+    """Return the headers of the object under *key*; the content type follows from its ending alone."""
+    base = key.rpartition("/")[2]
+    content_type = next((kind for end, kind in _CONTENT_TYPES.items() if base.endswith(end)), _TEXT)
+    cache_control = _ONE_MINUTE if is_mutable(key) else _FOR_EVER
+    return ObjectHeaders(content_type, cache_control, " ".join(_surrogate_keys(key)))
+
+
+def _surrogate_keys(key: str) -> list[str]:
+    """The whole tree, its module and its series: each the name of a purge."""
+    parts = key.split("/")[:-1]
+    keys = ["tree"]
+    if len(parts) > 1:
+        keys.append(f"module/{parts[1]}")
+    if len(parts) > 2:
+        keys.append(f"series/{parts[1]}/{parts[2]}")
+    return keys

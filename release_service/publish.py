@@ -1,0 +1,175 @@
+"""From a received tarball to a published release.  Read this first.
+
+::
+
+    request headers -- authenticate  identity/   a GitLab CI token proves an Uploader
+    name ------------- authorize     authorize   Uploader + name -> Grant       (before the tarball's bytes)
+    request body ----- receive       receive/    capped, timed, hashed, into a private file without a name
+                       stage         store/      on their way to the store, not readable there
+                       verify        archive/    what is inside, looked at since the first bytes came
+                       claim         db/releases one row takes (module, version): two uploads cannot race
+                       store         store/      tarball, then news, then checksum file and release.json
+                       publish       db/releases ONE commit: public + the promised follow-ups
+    follow-ups         tried once here; what is open is kept by the next upload of the same bytes
+                       index         index/      LATEST-IS, HTML, cache.json last
+    201 <------------- when the index is readable
+
+What a death leaves: before *claim* nothing; after *claim* a row that the same bytes finish, while
+other bytes are refused; after *publish* a promise that the same bytes, or the module's next
+release, keep.  A stored file may be reachable by its exact URL before *publish*; no index names it.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from release_service import authorize, documents, paths
+from release_service.archive import Inspection
+from release_service.authorize import Grant, Policy
+from release_service.db import Transactions, follow_ups, releases
+from release_service.db.tables import Release
+from release_service.errors import NotAuthorized
+from release_service.index import write as index
+from release_service.receive import ReceivedTarball
+from release_service.store import ReleaseStore, Source
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What publishing needs, built once in `wiring`."""
+
+    transactions: Transactions
+    store: ReleaseStore
+    policy: Policy
+    now: Callable[[], datetime] = field(default=_now)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A release that stands in the tree, indexes included; `is_new` says whether by this call."""
+
+    release: Release
+    is_new: bool
+
+
+def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) -> Published:
+    """Publish *tarball* under *grant*, or finish what an upload of the same bytes began.
+
+    Raises Refused (nothing is left behind) or Unavailable (the same bytes are right again later).
+    """
+    if (grant.module, grant.version) != (
+        tarball.name.module,
+        tarball.name.version.text,
+    ):
+        raise NotAuthorized(f"{grant.module} {grant.version} was granted, {tarball.name} was sent.")
+    release = _published_before(service, tarball, grant)
+    is_new = False
+    if release is None:
+        source = Source(tarball.file, tarball.size, tarball.sha256)
+        with service.store.stage(paths.tarball_key(tarball.name), source) as staged:
+            found = tarball.inspection()
+            release = _claim(service, tarball, found, grant)
+            staged.add()
+        _store_beside(service, release)
+        is_new = _publish(service, release)
+    _keep_promises(service, release)
+    return Published(release, is_new)
+
+
+def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) -> Release | None:
+    """Return the release if these bytes are published; raise VersionTaken if others have its name."""
+    with service.transactions.begin() as session:
+        release = releases.find(session, tarball.name)
+        if release is None:
+            return None
+        releases.refuse_other_bytes(release, tarball.name, tarball.sha256)
+        if release.published_at is None:
+            return None
+        _use_token(service, session, tarball, grant)
+        return release
+
+
+def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant: Grant) -> Release:
+    """Take the name for these bytes; the project is pinned and the token bound in the same commit."""
+    with service.transactions.begin() as session:
+        previous = releases.previous_texts(session, tarball.name)
+    news = documents.news_files(found.texts, previous)
+    with service.transactions.begin() as session:
+        module = authorize.pin(session, grant, service.policy, tarball.name, service.now())
+        _use_token(service, session, tarball, grant)
+        return releases.claim(
+            session,
+            module,
+            tarball.name,
+            size=tarball.size,
+            sha256=tarball.sha256,
+            archive={
+                "members": found.members,
+                "expanded_bytes": found.expanded_bytes,
+                "warnings": found.warnings,
+            },
+            proof={
+                "kind": grant.uploader.kind,
+                "issuer": grant.uploader.issuer,
+                **grant.uploader.provenance,
+            },
+            files=news,
+            texts=found.texts,
+            now=service.now(),
+        )
+
+
+def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
+    """One token, one tarball: the same job may retry the same bytes, nothing else."""
+    uploader = grant.uploader
+    releases.use_token(
+        session,
+        uploader.issuer,
+        uploader.token_id,
+        tarball.name,
+        tarball.sha256,
+        service.now(),
+    )
+
+
+def _store_beside(service: Service, release: Release) -> None:
+    """Store what stands beside the tarball, each step's files at once."""
+    for files in documents.beside(release):
+        with ThreadPoolExecutor(len(files) or 1) as together:
+            list(together.map(service.store.add, files.keys(), files.values()))
+
+
+def _publish(service: Service, release: Release) -> bool:
+    """Make it public and promise what follows, in one commit; False if another upload just did."""
+    with service.transactions.begin() as session:
+        if not releases.publish(session, release, service.now()):
+            return False
+        kinds = [follow_ups.INDEX]
+        if releases.is_first_of_module(session, release):
+            kinds.append(follow_ups.ARCHIVE_INDEX)
+        follow_ups.promise(session, release, kinds, service.now())
+        return True
+
+
+def _keep_promises(service: Service, release: Release) -> None:
+    """Keep the module's open promises: this release's, and what an upload that died has left."""
+    with service.transactions.begin() as session:
+        promised = follow_ups.open_of(session, release)
+    for promise in promised:
+        if promise.kind == follow_ups.INDEX:
+            index.write_module(
+                service.store,
+                service.transactions,
+                releases.tarball_name(promise.release),
+            )
+        else:
+            index.write_archive(service.store, service.transactions)
+    with service.transactions.begin() as session:
+        follow_ups.keep(session, promised, service.now())

@@ -1,0 +1,71 @@
+"""The store: where the tree's bytes live.  A port with two kinds, `local` and `s3`.
+
+A key, once written by `stage` or `add`, never yields other bytes; only the documents of
+`paths.is_mutable` are replaced, and only if they are still what the writer has read.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small object: its content, and the mark that says it is still this one."""
+
+    content: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A received file: `file` is read by position only; `size` in bytes; `sha256` 64 hex letters."""
+
+    file: BinaryIO
+    size: int
+    sha256: str
+
+
+class Staged(Protocol):
+    """Bytes on their way to a key, not readable there yet."""
+
+    def add(self) -> None:
+        """Make them readable, whole.  The same bytes again do nothing; other bytes raise AlreadyStored."""
+        ...
+
+
+class ReleaseStore(Protocol):
+    """What both kinds promise.  Every method may raise StoreUnavailable."""
+
+    def stage(self, key: str, source: Source) -> AbstractContextManager[Staged]:
+        """Begin to bring *source* to *key*, while its archive is still being looked at.
+
+        Nothing is readable before `Staged.add`, and nothing is left of it if the context ends
+        without; leaving it part-way is not an error.
+        """
+        ...
+
+    def add(self, key: str, content: bytes) -> None:
+        """Write a small file once.  The same bytes again do nothing; other bytes raise AlreadyStored."""
+        ...
+
+    def read(self, key: str) -> Document | None:
+        """Return a small object, None if there is none."""
+        ...
+
+    def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
+        """Write *content* if *key* still holds *expected* (None: nothing); else raise Changed."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove a mutable object; nothing happens if it is not there."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield every key that begins with *prefix*, sorted."""
+        ...
+
+    def ping(self) -> None:
+        """Return if the store answers."""
+        ...

@@ -1,0 +1,199 @@
+"""The tree in a directory: the embedded default.
+
+Files appear by link() from a nameless file, after fsync: whole or not at all, and never over
+another.  The directory is one machine's; flock on a document's directory orders its writers.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from release_service.errors import AlreadyStored, Changed, OutOfSpace, StoreUnavailable
+from release_service.store import Document, Source, Staged
+
+_PIECE_BYTES = 1024 * 1024
+_READABLE = 0o644
+
+
+class LocalStore:
+    """Keys are paths below *root*."""
+
+    def __init__(self, root: Path) -> None:
+        """Keep the tree below *root*, which is made when the first file comes."""
+        self.root = root
+
+    @contextlib.contextmanager
+    def stage(self, key: str, source: Source) -> Iterator[Staged]:
+        """Write the file's bytes through to the disk meanwhile.  (See ReleaseStore.stage.)"""
+        synced = threading.Thread(target=os.fsync, args=[source.file.fileno()])
+        synced.start()
+        try:
+            yield _StagedFile(self, key, source, synced)
+        finally:
+            synced.join()
+
+    def add(self, key: str, content: bytes) -> None:
+        """Write a small file once.  (See ReleaseStore.add.)"""
+        with _outages():
+            path = self._path(key)
+            with _nameless(path.parent) as file:
+                file.write(content)
+                self.link(file, path, sha256=hashlib.sha256(content).hexdigest())
+
+    def read(self, key: str) -> Document | None:
+        """Return a small object.  (See ReleaseStore.read.)"""
+        with _outages():
+            try:
+                content = (self.root / key).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return Document(content, hashlib.sha256(content).hexdigest())
+
+    def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
+        """Write *content* over *expected*.  (See ReleaseStore.replace.)"""
+        with _outages():
+            path = self._path(key)
+            with _locked(path.parent) as directory:
+                if self.read(key) != expected:
+                    raise Changed(key)
+                temporary = path.parent / f".{path.name}.new"
+                temporary.unlink(missing_ok=True)  # a writer died here, holding the lock that we hold now
+                with _nameless(path.parent) as file:
+                    file.write(content)
+                    _name(file, temporary)
+                temporary.replace(path)
+                os.fsync(directory)
+
+    def remove(self, key: str) -> None:
+        """Remove a mutable object.  (See ReleaseStore.remove.)"""
+        with _outages():
+            (self.root / key).unlink(missing_ok=True)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Yield keys.  (See ReleaseStore.keys.)"""
+        with _outages():
+            directory = self.root / prefix.rpartition("/")[0]
+            paths = (path.relative_to(self.root).as_posix() for path in directory.rglob("*") if path.is_file())
+            yield from sorted(key for key in paths if key.startswith(prefix) and "/." not in f"/{key}")
+
+    def ping(self) -> None:
+        """Return if the directory can be written to."""
+        with _outages():
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.root, os.W_OK):
+                raise StoreUnavailable(f"The directory {self.root.name} cannot be written to.")
+
+    def link(self, file: BinaryIO, path: Path, *, sha256: str) -> None:
+        """Give the nameless *file* its name, unless bytes of that name are there."""
+        try:
+            _name(file, path)
+        except FileExistsError:
+            with path.open("rb") as there:
+                if hashlib.file_digest(there, "sha256").hexdigest() != sha256:
+                    raise AlreadyStored(path.name) from None
+        _sync_directory(path.parent)
+
+    def _path(self, key: str) -> Path:
+        path = self.root / key
+        _make_directories(path.parent)
+        return path
+
+
+class _StagedFile:
+    """A received file that only lacks its name."""
+
+    def __init__(self, store: LocalStore, key: str, source: Source, synced: threading.Thread) -> None:
+        self._store, self._key, self._source, self._synced = store, key, source, synced
+
+    def add(self) -> None:
+        self._synced.join()
+        with _outages():
+            path = self._store.root / self._key
+            _make_directories(path.parent)
+            self._store.link(self._source.file, path, sha256=self._source.sha256)
+
+
+@contextlib.contextmanager
+def _outages() -> Iterator[None]:
+    """The disk's failures in our words; what is no failure of the disk passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OutOfSpace("The disk that the tree is on is full.", retry_after_s=300) from error
+        raise StoreUnavailable(f"The directory of the tree fails: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _nameless(directory: Path) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        yield file  # type: ignore[misc]
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Link *file* to *path* after its bytes are on the disk; FileExistsError if that is taken."""
+    os.fchmod(file.fileno(), _READABLE)
+    os.fsync(file.fileno())
+    # linkat() with AT_SYMLINK_FOLLOW is how a nameless file gets a name; a directory descriptor is what
+    # makes Python call it.  link(), unlike rename(), refuses to overwrite.
+    with _opened(path.parent) as directory:
+        try:
+            os.link(
+                f"/proc/self/fd/{file.fileno()}",
+                path,
+                src_dir_fd=directory,
+                follow_symlinks=True,
+            )
+        except OSError as error:
+            # Staging is on another volume, or the file system knows no nameless files.
+            if error.errno not in {errno.EXDEV, errno.ENOENT}:
+                raise
+            _name_a_copy(file, path)
+
+
+def _name_a_copy(file: BinaryIO, path: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", buffering=0) as copy:
+        at = 0
+        while piece := os.pread(file.fileno(), _PIECE_BYTES, at):
+            at += copy.write(piece)
+        os.fchmod(copy.fileno(), _READABLE)
+        os.fsync(copy.fileno())
+        os.link(copy.name, path)
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _locked(directory: Path) -> Iterator[int]:
+    with _opened(directory) as fd:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield fd
+
+
+def _sync_directory(directory: Path) -> None:
+    with _opened(directory) as fd:
+        os.fsync(fd)
+
+
+def _make_directories(directory: Path) -> None:
+    """Make *directory* so that it outlives a power cut: each new one is synced into its parent."""
+    if directory.is_dir():
+        return
+    _make_directories(directory.parent)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir()
+        _sync_directory(directory.parent)

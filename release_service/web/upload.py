@@ -1,0 +1,119 @@
+"""The two ways in: the CI component's form, and the raw PUT.  Both do the same.
+
+The caller is known before the body is read: FastAPI would read a declared form first, so these
+take the bare request and read it themselves, in the order of `publish`.
+"""
+
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from release_service import paths
+from release_service.authorize import Grant, authorize
+from release_service.errors import NotAuthenticated
+from release_service.identity.gitlab import GitLabJob
+from release_service.publish import Published, publish_release
+from release_service.receive import Body, receive, timed, until_cut_off
+from release_service.receive.multipart import Form
+from release_service.receive.raw import RawBody, refuse_too_long
+from release_service.tarball import TarballName
+from release_service.web.errors import wants_json
+from release_service.wiring import Parts
+from release_service.db.releases import tarball_name
+
+log = structlog.get_logger()
+router = APIRouter()
+
+# What a form may have around its tarball.
+_FORM_BYTES = 64 * 1024
+
+
+@router.post(
+    "/install-module-release",
+    summary="Publish a tarball, as GNOME's CI component sends it",
+)
+async def install_module_release(request: Request) -> Response:
+    """Take one multipart part ``tarball`` (CONTRACT.md 1)."""
+    job = await _authenticate(request)
+    parts = _parts(request)
+    form = Form(_stream(request, parts), request.headers.get("content-type", ""))
+    return await _publish(request, job, await form.open(), form)
+
+
+@router.put("/api/v1/tarballs/{filename}", summary="Publish a tarball that is the whole body")
+async def put_tarball(request: Request, filename: str) -> Response:
+    """Take the tarball as the body; a Repr-Digest header (RFC 9530) is checked."""
+    job = await _authenticate(request)
+    parts = _parts(request)
+    return await _publish(request, job, filename, RawBody(_stream(request, parts), request.headers))
+
+
+async def _publish(request: Request, job: GitLabJob, filename: str, body: Body) -> Response:
+    """Authorize *job* for what *filename* says, then receive and publish *body*."""
+    parts = _parts(request)
+    name = TarballName.parse(filename, parts.settings.compressions)
+    structlog.contextvars.bind_contextvars(tarball=str(name), uploader=job.subject, job=job.claims["job_id"])
+    grant = await run_in_threadpool(_authorize, parts, job, name)
+    limits, staging = parts.settings.receive_limits(), parts.settings.staging
+    async with receive(name, body, limits, staging, parts.inspector) as tarball:
+        published = await run_in_threadpool(publish_release, parts.service, tarball, grant)
+    log.info("published", sha256=published.release.sha256, is_new=published.is_new)
+    return _answer(request, published)
+
+
+async def _authenticate(request: Request) -> GitLabJob:
+    sent = request.headers.getlist("authorization")
+    scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not token:
+        raise NotAuthenticated("The request has no header 'Authorization: Bearer <token>'.")
+    return await _parts(request).gitlab.prove(token.strip())
+
+
+def _authorize(parts: Parts, job: GitLabJob, name: TarballName) -> Grant:
+    with parts.service.transactions.begin() as session:
+        return authorize(session, job, name, parts.service.policy)
+
+
+def _stream(request: Request, parts: Parts) -> AsyncIterator[bytes]:
+    """The request's body: refused at once if it says to be too long, timed while it comes."""
+    limits = parts.settings.receive_limits()
+    refuse_too_long(request.headers, limits.max_tarball_bytes + _FORM_BYTES)
+    return timed(until_cut_off(request.stream(), ClientDisconnect), limits)
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def _answer(request: Request, published: Published) -> Response:
+    """201 for a new release, 200 for the same bytes again; the body is the same."""
+    release, settings = published.release, _parts(request).settings
+    name = tarball_name(release)
+    url = paths.public_url(settings.public_url, paths.tarball_key(name))
+    status = 201 if published.is_new else 200
+    if wants_json(request):
+        body = {
+            "module": name.module,
+            "version": str(name.version),
+            "series": name.version.series,
+            "size": release.size,
+            "sha256": release.sha256,
+            "url": url,
+            "checksum_url": paths.public_url(settings.public_url, paths.release_key(name, "sha256sum")),
+            "warnings": release.archive["warnings"],
+            "sandbox": settings.sandbox,
+        }
+        return JSONResponse(body, status, {"Location": url})
+    lines = ["SANDBOX: this is no real release."] if settings.sandbox else []
+    lines += [
+        f"Published {name.module} {name.version} in series {name.version.series}.",
+        url,
+        f"sha256 {release.sha256}",
+    ]
+    lines += [f"warning: {warning}" for warning in release.archive["warnings"]]
+    return PlainTextResponse("\n".join(lines) + "\n", status, {"Location": url})
