@@ -1,7 +1,6 @@
 """Runs the migrations for `release-service migrate` (release_service/db/migrate.py)."""
 
 from alembic import context
-
 from release_service.db.tables import Base
 
 connection = context.config.attributes["connection"]

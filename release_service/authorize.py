@@ -13,13 +13,7 @@ from sqlalchemy.orm import Session
 
 from release_service.db import modules
 from release_service.db.tables import Module, Publisher
-from release_service.errors import (
-    NotAuthorized,
-    ProjectMoved,
-    TagNotProtected,
-    TagSaysOtherVersion,
-    shown,
-)
+from release_service.errors import NotAuthorized, ProjectMoved, TagNotProtected, TagSaysOtherVersion, shown
 from release_service.identity.gitlab import GitLabJob
 from release_service.tarball import TarballName
 
@@ -169,11 +163,6 @@ def pin(session: Session, grant: Grant, policy: Policy, name: TarballName, now: 
     job = grant.uploader
     check_pin(modules.publishers(session, module), job, name, policy)
     modules.pin(
-        session,
-        module,
-        now,
-        project_id=job.project_id,
-        namespace_id=job.namespace_id,
-        project_path=job.project_path,
+        session, module, now, project_id=job.project_id, namespace_id=job.namespace_id, project_path=job.project_path
     )
     return module

@@ -49,7 +49,7 @@ def _checksum_file(release: Release) -> bytes:
 
 
 def _release_json(release: Release) -> bytes:
-    """What the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
+    """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
     name = tarball_name(release)
     document = {
         "format": FORMAT,
@@ -58,12 +58,7 @@ def _release_json(release: Release) -> bytes:
         "series": name.version.series,
         "tarball": {"name": str(name), "size": release.size, "sha256": release.sha256},
         "files": [
-            {
-                "name": f"{name.release}.{file.ext}",
-                "size": file.size,
-                "sha256": file.sha256,
-            }
-            for file in release.files
+            {"name": f"{name.release}.{file.ext}", "size": file.size, "sha256": file.sha256} for file in release.files
         ],
         "archive": release.archive,
         "proof": release.proof,

@@ -264,10 +264,7 @@ class AlreadyStored(Unavailable):
 
     def __init__(self, key: str) -> None:
         """Name the *key*."""
-        super().__init__(
-            f"{key} exists with other bytes than the database has claimed it for.",
-            retry_after_s=600,
-        )
+        super().__init__(f"{key} exists with other bytes than the database has claimed it for.", retry_after_s=600)
 
 
 class IndexWouldShrink(Unavailable):

@@ -35,22 +35,11 @@ def configure(log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                renderer,
-            ],
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in (
-        "botocore",
-        "boto3",
-        "httpx2",
-        "httpcore2",
-        "alembic",
-        "uvicorn.access",
-    ):
+    for chatty in ("botocore", "boto3", "httpx2", "httpcore2", "alembic", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -87,11 +87,8 @@ def headers(key: str) -> ObjectHeaders:
 
 
 def _surrogate_keys(key: str) -> list[str]:
-    """The whole tree, its module and its series: each the name of a purge."""
-    parts = key.split("/")[:-1]
-    keys = ["tree"]
-    if len(parts) > 1:
-        keys.append(f"module/{parts[1]}")
-    if len(parts) > 2:
-        keys.append(f"series/{parts[1]}/{parts[2]}")
-    return keys
+    """Return the whole tree, its module and its series: each the name of a purge."""
+    _root, *below = key.split("/")[:-1] or [""]
+    module = below[:1]
+    series = below[:2] if below[1:] else []
+    return ["tree"] + ["/".join([kind, *names]) for kind, names in (("module", module), ("series", series)) if names]

@@ -64,10 +64,7 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
 
     Raises Refused (nothing is left behind) or Unavailable (the same bytes are right again later).
     """
-    if (grant.module, grant.version) != (
-        tarball.name.module,
-        tarball.name.version.text,
-    ):
+    if (grant.module, grant.version) != (tarball.name.module, tarball.name.version.text):
         raise NotAuthorized(f"{grant.module} {grant.version} was granted, {tarball.name} was sent.")
     release = _published_before(service, tarball, grant)
     is_new = False
@@ -110,16 +107,8 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
             tarball.name,
             size=tarball.size,
             sha256=tarball.sha256,
-            archive={
-                "members": found.members,
-                "expanded_bytes": found.expanded_bytes,
-                "warnings": found.warnings,
-            },
-            proof={
-                "kind": grant.uploader.kind,
-                "issuer": grant.uploader.issuer,
-                **grant.uploader.provenance,
-            },
+            archive={"members": found.members, "expanded_bytes": found.expanded_bytes, "warnings": found.warnings},
+            proof={"kind": grant.uploader.kind, "issuer": grant.uploader.issuer, **grant.uploader.provenance},
             files=news,
             texts=found.texts,
             now=service.now(),
@@ -129,14 +118,7 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
     """One token, one tarball: the same job may retry the same bytes, nothing else."""
     uploader = grant.uploader
-    releases.use_token(
-        session,
-        uploader.issuer,
-        uploader.token_id,
-        tarball.name,
-        tarball.sha256,
-        service.now(),
-    )
+    releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
 
 
 def _store_beside(service: Service, release: Release) -> None:
@@ -164,11 +146,7 @@ def _keep_promises(service: Service, release: Release) -> None:
         promised = follow_ups.open_of(session, release)
     for promise in promised:
         if promise.kind == follow_ups.INDEX:
-            index.write_module(
-                service.store,
-                service.transactions,
-                releases.tarball_name(promise.release),
-            )
+            index.write_module(service.store, service.transactions, releases.tarball_name(promise.release))
         else:
             index.write_archive(service.store, service.transactions)
     with service.transactions.begin() as session:

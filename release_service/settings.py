@@ -26,22 +26,16 @@ class Settings(BaseSettings):
     """What an instance is told.  Fails at start, naming the setting, if one makes no sense."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RELEASE_SERVICE_",
-        env_file=".env",
-        extra="ignore",
-        frozen=True,
-        populate_by_name=True,
+        env_prefix="RELEASE_SERVICE_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
     database_url: str = "sqlite:///var/release-service.db"
     store_url: str = "file:var/tree"
     s3_endpoint_url: str | None = Field(
-        default=None,
-        validation_alias=AliasChoices("RELEASE_SERVICE_S3_ENDPOINT_URL", "S3_ENDPOINT_URL"),
+        default=None, validation_alias=AliasChoices("RELEASE_SERVICE_S3_ENDPOINT_URL", "S3_ENDPOINT_URL")
     )
     staging_dir: Path | None = Field(
-        default=None,
-        description="Where uploads are received; default: beside a file: tree, else var/staging.",
+        default=None, description="Where uploads are received; default: beside a file: tree, else var/staging."
     )
     base_url: str = "http://127.0.0.1:8000"
     public_url: str = "http://127.0.0.1:8000"
@@ -120,7 +114,7 @@ class Settings(BaseSettings):
         return self.tree.parent / "staging" if self.tree is not None else Path("var/staging")
 
     def receive_limits(self) -> ReceiveLimits:
-        """What an upload may cost."""
+        """Return what an upload may cost."""
         return ReceiveLimits(
             max_tarball_bytes=self.max_tarball_bytes,
             upload_timeout_s=self.upload_timeout_s,
@@ -130,7 +124,7 @@ class Settings(BaseSettings):
         )
 
     def archive_limits(self) -> Limits:
-        """What an archive may ask of its reader."""
+        """Return what an archive may ask of its reader."""
         return Limits(
             expanded_bytes=self.max_expanded_bytes,
             ratio=self.max_expansion_ratio,

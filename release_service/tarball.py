@@ -17,7 +17,20 @@ _LONGEST_MODULE = 100
 _DEVICES = frozenset(["con", "prn", "aux", "nul"] + [f"{port}{n}" for port in ("com", "lpt") for n in range(10)])
 # Names that the tree, the service's URLs or the bucket use themselves.
 _RESERVED = frozenset(
-    "api core pub robots.txt sources staging index index.html cache.json modules releases dashboard".split()
+    [
+        "api",
+        "core",
+        "pub",
+        "robots.txt",
+        "sources",
+        "staging",
+        "index",
+        "index.html",
+        "cache.json",
+        "modules",
+        "releases",
+        "dashboard",
+    ]
 )
 
 

@@ -1,7 +1,7 @@
-"""GNOME versions: their grammar, their order, their series.
+r"""GNOME versions: their grammar, their order, their series.
 
 The order is a published behaviour (CONTRACT.md 2): clients take the last entry of cache.json.
-Tokens of ``([-.]|\\d+|[^-.\\d]+)``; '-' < '.' < anything else; two numbers compare as integers, as text
+Tokens of ``([-.]|\d+|[^-.\d]+)``; '-' < '.' < anything else; two numbers compare as integers, as text
 where one starts with 0; alpha, beta and rc come before a number; other text case-blind; then the
 shorter list of tokens first.  So::
 
@@ -25,12 +25,12 @@ _FIRST_WHOLE_SERIES = 40
 _Token = tuple[int, int, str]
 
 
-def _token_key(token: str) -> _Token:
-    if token in "-.":
-        return ("-.".index(token), 0, "")
-    if token[0].isdigit():
-        return (3, 0, token) if token[0] == "0" else (3, int(token), "")
-    word = token.lower()
+def _sort_key(text: str) -> _Token:
+    if text in {"-", "."}:
+        return ("-.".index(text), 0, "")
+    if text[0].isdigit():
+        return (3, 0, text) if text[0] == "0" else (3, int(text), "")
+    word = text.lower()
     return (2 if word in {"alpha", "beta", "rc"} else 4, 0, word)
 
 
@@ -75,7 +75,7 @@ class Version:
     @property
     def key(self) -> tuple[_Token, ...]:
         """The contract's sort key."""
-        return tuple(_token_key(token) for token in _TOKEN.findall(self.text))
+        return tuple(_sort_key(token) for token in _TOKEN.findall(self.text))
 
     def __lt__(self, other: "Version") -> bool:
         """Compare by the contract's order, then by text."""

@@ -30,9 +30,7 @@ def build(settings: Settings) -> Parts:
     """Return the parts that *settings* ask for; nothing is connected to yet."""
     policy = Policy(settings.trusted_namespaces, settings.pipeline_sources, settings.sandbox)
     keys = IssuerKeys(
-        settings.gitlab_issuer,
-        ttl_s=settings.issuer_keys_ttl_s,
-        cooldown_s=settings.issuer_keys_cooldown_s,
+        settings.gitlab_issuer, ttl_s=settings.issuer_keys_ttl_s, cooldown_s=settings.issuer_keys_cooldown_s
     )
     return Parts(
         settings=settings,

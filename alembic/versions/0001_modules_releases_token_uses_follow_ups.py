@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import sqlalchemy as sa
+
 from alembic import op
 
 revision: str = "0001"
@@ -75,19 +76,11 @@ def upgrade() -> None:
         sa.Column("promised_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("kept_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["module_id"], ["modules.id"], name=op.f("fk_follow_ups_module_id_modules")),
-        sa.ForeignKeyConstraint(
-            ["release_id"],
-            ["releases.id"],
-            name=op.f("fk_follow_ups_release_id_releases"),
-        ),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f("fk_follow_ups_release_id_releases")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_follow_ups")),
     )
     with op.batch_alter_table("follow_ups", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_follow_ups_module_id"),
-            ["module_id", "kept_at"],
-            unique=False,
-        )
+        batch_op.create_index(batch_op.f("ix_follow_ups_module_id"), ["module_id", "kept_at"], unique=False)
 
     op.create_table(
         "release_files",
@@ -97,11 +90,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("deflated", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["release_id"],
-            ["releases.id"],
-            name=op.f("fk_release_files_release_id_releases"),
-        ),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f("fk_release_files_release_id_releases")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release_files")),
         sa.UniqueConstraint("release_id", "ext", name=op.f("uq_release_files_release_id_ext")),
     )
@@ -111,11 +100,7 @@ def upgrade() -> None:
         sa.Column("release_id", ID, nullable=False),
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("deflated", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["release_id"],
-            ["releases.id"],
-            name=op.f("fk_release_texts_release_id_releases"),
-        ),
+        sa.ForeignKeyConstraint(["release_id"], ["releases.id"], name=op.f("fk_release_texts_release_id_releases")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_release_texts")),
         sa.UniqueConstraint("release_id", "name", name=op.f("uq_release_texts_release_id_name")),
     )

@@ -59,8 +59,7 @@ def report(found: Inspection, out: BinaryIO) -> None:
         "texts": {name: len(text) for name, text in found.texts.items()},
     }
     out.write(json.dumps(head).encode() + b"\n")
-    for text in found.texts.values():
-        out.write(text)
+    out.writelines(found.texts.values())
 
 
 def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
@@ -68,10 +67,7 @@ def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
     task = json.loads(argument)
     growing = Growing(task["fd"], news)
     try:
-        report(
-            inspect(growing.read, task["compression"], task["top"], Limits(**task["limits"])),
-            out,
-        )
+        report(inspect(growing.read, task["compression"], task["top"], Limits(**task["limits"])), out)
     except BadArchive as refusal:
         out.write(json.dumps({"rule": refusal.rule, "detail": refusal.detail}).encode() + b"\n")
     except MemoryError:

@@ -12,12 +12,7 @@ from typing import Protocol
 from release_service.archive import MIB, Limits
 from release_service.errors import BadArchive
 
-_MAGIC = {
-    "xz": b"\xfd7zXZ\x00",
-    "gz": b"\x1f\x8b",
-    "bz2": b"BZh",
-    "zst": b"\x28\xb5\x2f\xfd",
-}
+_MAGIC = {"xz": b"\xfd7zXZ\x00", "gz": b"\x1f\x8b", "bz2": b"BZh", "zst": b"\x28\xb5\x2f\xfd"}
 _STEP_BYTES = 1 * MIB
 
 Read = Callable[[], bytes]
@@ -95,10 +90,7 @@ class Expansion:
         """Yield the pieces."""
         magic = _MAGIC[self._compression]
         if not self._source.peek(len(magic)).startswith(magic):
-            raise BadArchive(
-                "FORMAT",
-                f"The file is not {self._compression}-compressed, as its name says.",
-            )
+            raise BadArchive("FORMAT", f"The file is not {self._compression}-compressed, as its name says.")
         while True:
             for piece in _stream(_decoder(self._compression, self._limits), self._source):
                 self._count(len(piece))
@@ -115,10 +107,7 @@ class Expansion:
         self.expanded_bytes += more
         limits = self._limits
         if self.expanded_bytes > limits.expanded_bytes:
-            raise BadArchive(
-                "BOMB_SIZE",
-                f"The archive expands to more than {limits.expanded_bytes} bytes.",
-            )
+            raise BadArchive("BOMB_SIZE", f"The archive expands to more than {limits.expanded_bytes} bytes.")
         if self.expanded_bytes > max(limits.ratio_from_bytes, limits.ratio * self._source.taken):
             raise BadArchive("BOMB_RATIO", f"The archive expands more than {limits.ratio}-fold.")
 

@@ -24,12 +24,7 @@ class Inspecting:
 
     def __init__(self, name: TarballName, fd: int, limits: Limits, slot: threading.Semaphore) -> None:
         """Start a process on the descriptor *fd*, holding *slot* until it ends."""
-        task = {
-            "fd": fd,
-            "compression": name.compression,
-            "top": name.release,
-            "limits": asdict(limits),
-        }
+        task = {"fd": fd, "compression": name.compression, "top": name.release, "limits": asdict(limits)}
         self._slot = slot
         self._told = 0
         self._over = False

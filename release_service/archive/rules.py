@@ -44,14 +44,11 @@ def _path(member: Member) -> str:
 def there_are_not_too_many(_member: Member, contents: Contents) -> None:
     """At most so many members."""
     if contents.count >= contents.limits.members:
-        raise BadArchive(
-            "BOMB_COUNT",
-            f"The archive has more than {contents.limits.members} members.",
-        )
+        raise BadArchive("BOMB_COUNT", f"The archive has more than {contents.limits.members} members.")
 
 
 def its_name_is_plain(member: Member, contents: Contents) -> None:
-    """A relative path without control characters, backslashes, ``..`` or ``.``."""
+    """Its path is relative, without control characters, backslashes, ``..`` or ``.``."""
     name = member.name
     if name.startswith("/"):
         raise BadArchive("PATH_ABS", f"{shown(name)!r} is an absolute path.")
@@ -71,10 +68,7 @@ def it_stands_in_the_top_directory(member: Member, contents: Contents) -> None:
     path = _path(member)
     parts = path.split("/")
     if parts[0] != contents.top or "" in parts or "." in parts:
-        raise BadArchive(
-            "TOPDIR",
-            f"{shown(member.name)!r} is not in {contents.top}/, the one directory allowed.",
-        )
+        raise BadArchive("TOPDIR", f"{shown(member.name)!r} is not in {contents.top}/, the one directory allowed.")
     if len(parts) == 1 and member.kind is not Kind.DIRECTORY:
         raise BadArchive("TOPDIR", f"{contents.top} is a {member.kind}, not a directory.")
 
@@ -91,10 +85,7 @@ def nothing_leads_through_a_link(member: Member, contents: Contents) -> None:
     above = posixpath.dirname(_path(member))
     while above:
         if contents.kinds.get(above, Kind.DIRECTORY) is not Kind.DIRECTORY:
-            raise BadArchive(
-                "LINK_THROUGH",
-                f"{shown(member.name)!r} stands below {shown(above)!r}, no directory.",
-            )
+            raise BadArchive("LINK_THROUGH", f"{shown(member.name)!r} stands below {shown(above)!r}, no directory.")
         above = posixpath.dirname(above)
 
 
@@ -103,23 +94,14 @@ def its_link_stays_inside(member: Member, contents: Contents) -> None:
     if member.kind not in {Kind.SYMLINK, Kind.HARDLINK}:
         return
     if member.target.startswith("/"):
-        raise BadArchive(
-            "LINK_ABS",
-            f"{shown(member.name)!r} leads to the absolute path {shown(member.target)!r}.",
-        )
+        raise BadArchive("LINK_ABS", f"{shown(member.name)!r} leads to the absolute path {shown(member.target)!r}.")
     if member.kind is Kind.HARDLINK:
         if contents.kinds.get(member.target) not in {Kind.FILE, Kind.HARDLINK}:
-            raise BadArchive(
-                "LINK_MISSING",
-                f"{shown(member.name)!r} is a hard link to nothing before it.",
-            )
+            raise BadArchive("LINK_MISSING", f"{shown(member.name)!r} is a hard link to nothing before it.")
         return
     reached = posixpath.normpath(posixpath.join(posixpath.dirname(_path(member)), member.target))
     if reached.split("/")[0] != contents.top:
-        raise BadArchive(
-            "LINK_ESCAPE",
-            f"{shown(member.name)!r} leads out of the archive: {shown(member.target)!r}.",
-        )
+        raise BadArchive("LINK_ESCAPE", f"{shown(member.name)!r} leads out of the archive: {shown(member.target)!r}.")
 
 
 def its_mode_is_ordinary(member: Member, _contents: Contents) -> None:

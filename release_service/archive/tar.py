@@ -24,13 +24,7 @@ class Kind(StrEnum):
     HARDLINK = "hard link"
 
 
-_KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"1": Kind.HARDLINK,
-    b"2": Kind.SYMLINK,
-    b"5": Kind.DIRECTORY,
-}
+_KINDS = {b"0": Kind.FILE, b"\0": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY}
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 
 
@@ -88,10 +82,7 @@ class Reader:
         block = self._pieces.take(BLOCK)
         if block == _END:
             if self._pieces.take(BLOCK) != _END:
-                raise BadArchive(
-                    "EOF",
-                    "A single zero block stands in the archive: two end it, none interrupts it.",
-                )
+                raise BadArchive("EOF", "A single zero block stands in the archive: two end it, none interrupts it.")
             return None
         header = _Header(block)
         self._left, self._padding = header.size, -header.size % BLOCK
@@ -99,10 +90,7 @@ class Reader:
 
     def _extension(self, header: "_Header") -> dict[str, str]:
         if header.size > self._limits.header_bytes:
-            raise BadArchive(
-                "BOMB_HEADER",
-                f"An extended header is longer than {self._limits.header_bytes} bytes.",
-            )
+            raise BadArchive("BOMB_HEADER", f"An extended header is longer than {self._limits.header_bytes} bytes.")
         content = self.read(self._limits.header_bytes) or b""
         if header.kind in {_LONG_NAME, _LONG_LINK}:
             key = "path" if header.kind == _LONG_NAME else "linkpath"
@@ -213,7 +201,7 @@ def _number(field: bytes) -> int:
 
 
 def _pax_records(content: bytes) -> dict[str, str]:
-    """Read ``<length> <key>=<value>\\n`` records; the length counts itself."""
+    """Read ``<length> <key>=<value>`` records, a newline after each; the length counts itself."""
     records: dict[str, str] = {}
     while content:
         length, _, _ = content[:8].partition(b" ")

@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from release_service.cli import modules
+from release_service.db import connect
+from release_service.db.migrate import upgrade
+from release_service.demo import run as run_demo
+from release_service.settings import Settings
+from release_service.web import server
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="The GNOME Release Service, for operators.",
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="The GNOME Release Service, for operators.")
 app.add_typer(modules.app, name="modules")
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -20,18 +21,12 @@ PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
 @app.command()
 def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
     """Serve uploads; with a file: store also the tree.  An SQLite database is migrated first."""
-    from release_service.web.server import run  # noqa: PLC0415 - the web is not needed to print --help
-
-    run(host, port)
+    server.run(host, port)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest revision; several may run this at once."""
-    from release_service.db import connect  # noqa: PLC0415 - as above
-    from release_service.db.migrate import upgrade  # noqa: PLC0415
-    from release_service.settings import Settings  # noqa: PLC0415
-
     upgrade(connect(Settings().database_url))
     typer.echo("The database is at the newest revision.")
 
@@ -43,9 +38,7 @@ def demo(
     port: PortOption = 8000,
 ) -> None:
     """Run everything here: a stand-in for GitLab, the service, and two releases of a small module."""
-    from release_service.demo import run  # noqa: PLC0415 - as above
-
-    raise typer.Exit(run(port, once=once))
+    raise typer.Exit(run_demo(port, once=once))
 
 
 def main() -> None:

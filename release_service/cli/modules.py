@@ -5,25 +5,23 @@ from typing import Annotated
 
 import typer
 
+from release_service.db import Transactions, connect, modules
+from release_service.db.migrate import upgrade
 from release_service.errors import Refused
+from release_service.settings import Settings
+from release_service.tarball import parse_module
 
 app = typer.Typer(no_args_is_help=True, help="Modules, and the projects that may publish them.")
 
 
 @app.command()
 def add(
-    name: Annotated[
-        str,
-        typer.Argument(help="The module, as its tarballs are called: gtk, NetworkManager."),
-    ],
+    name: Annotated[str, typer.Argument(help="The module, as its tarballs are called: gtk, NetworkManager.")],
     project: Annotated[str | None, typer.Option(help="Path of the GitLab project, GNOME/gtk.")] = None,
     project_id: Annotated[int | None, typer.Option(help="Its numeric id.")] = None,
     namespace_id: Annotated[int | None, typer.Option(help="The numeric id of its namespace.")] = None,
 ) -> None:
     """Register a module; with a project, pin the module to it."""
-    from release_service.db import modules  # noqa: PLC0415 - the database is not needed to print --help
-    from release_service.tarball import parse_module  # noqa: PLC0415
-
     given = (project, project_id, namespace_id)
     if any(given) and not all(given):
         raise typer.BadParameter("--project, --project-id and --namespace-id go together")
@@ -49,19 +47,13 @@ def add(
 @app.command("list")
 def list_() -> None:
     """Print each module and the projects that may publish it."""
-    from release_service.db import modules  # noqa: PLC0415 - as above
-
     with _transactions().begin() as session:
         for module, publishers in modules.all_with_publishers(session):
             projects = ", ".join(f"{found.project_path} ({found.project_id})" for found in publishers)
             typer.echo(f"{module.name}\t{projects or '-'}")
 
 
-def _transactions():  # type: ignore[no-untyped-def] # noqa: ANN202 - imported late
-    from release_service.db import Transactions, connect  # noqa: PLC0415
-    from release_service.db.migrate import upgrade  # noqa: PLC0415
-    from release_service.settings import Settings  # noqa: PLC0415
-
+def _transactions() -> Transactions:
     engine = connect(Settings().database_url)
     if engine.dialect.name == "sqlite":
         upgrade(engine)

@@ -15,13 +15,7 @@ ARCHIVE_INDEX = "archive-index"  # the HTML of /sources/: when a module appears 
 def promise(session: Session, release: Release, kinds: Iterable[str], now: datetime) -> None:
     """Promise *kinds* for *release*."""
     session.add_all(
-        FollowUp(
-            kind=kind,
-            module_id=release.module_id,
-            release_id=release.id,
-            promised_at=now,
-            kept_at=None,
-        )
+        FollowUp(kind=kind, module_id=release.module_id, release_id=release.id, promised_at=now, kept_at=None)
         for kind in kinds
     )
 

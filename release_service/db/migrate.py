@@ -5,11 +5,12 @@ They lie in ``alembic/`` at the top of the repository, and as ``release_service/
 
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+
+from alembic import command
 
 _PACKAGE = Path(__file__).parent.parent
 # A number that only we use: two replicas that migrate at once do so one after the other.

@@ -40,14 +40,8 @@ def ensure(session: Session, name: str, now: datetime) -> Module:
     return module
 
 
-def pin(  # noqa: PLR0913 - a project is these three
-    session: Session,
-    module: Module,
-    now: datetime,
-    *,
-    project_id: str,
-    namespace_id: str,
-    project_path: str,
+def pin(
+    session: Session, module: Module, now: datetime, *, project_id: str, namespace_id: str, project_path: str
 ) -> None:
     """Let the project publish *module*; nothing happens if it may already."""
     try:

@@ -10,13 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
-from release_service.db.tables import (
-    Module,
-    Release,
-    ReleaseFile,
-    ReleaseText,
-    TokenUse,
-)
+from release_service.db.tables import Module, Release, ReleaseFile, ReleaseText, TokenUse
 from release_service.errors import TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
 from release_service.version import Version
@@ -28,20 +22,13 @@ def find(session: Session, name: TarballName) -> Release | None:
         select(Release)
         .join(Module)
         .where(Module.folded == name.module.lower(), Release.version == name.version.text)
-        .options(
-            joinedload(Release.module),
-            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
-        )
+        .options(joinedload(Release.module), selectinload(Release.files).options(undefer(ReleaseFile.deflated)))
     )
 
 
 def tarball_name(release: Release) -> TarballName:
     """Return the name of *release*'s tarball; imported versions need not be canonical."""
-    return TarballName(
-        release.module.name,
-        Version.parse_imported(release.version),
-        release.compression,
-    )
+    return TarballName(release.module.name, Version.parse_imported(release.version), release.compression)
 
 
 def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None:
@@ -75,26 +62,11 @@ def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
     return {text.name: zlib.decompress(text.deflated) for text in texts}
 
 
-def use_token(  # noqa: PLR0913 - what is bound to what
-    session: Session,
-    issuer: str,
-    token_id: str,
-    name: TarballName,
-    sha256: str,
-    now: datetime,
-) -> None:
+def use_token(session: Session, issuer: str, token_id: str, name: TarballName, sha256: str, now: datetime) -> None:
     """Bind the token to this tarball.  Raises TokenAlreadyUsed if it is bound to another."""
     try:
         with session.begin_nested():
-            session.add(
-                TokenUse(
-                    issuer=issuer,
-                    token_id=token_id,
-                    filename=str(name),
-                    sha256=sha256,
-                    used_at=now,
-                )
-            )
+            session.add(TokenUse(issuer=issuer, token_id=token_id, filename=str(name), sha256=sha256, used_at=now))
     except IntegrityError:
         pass  # used before: see for what
     use = session.scalars(select(TokenUse).where(TokenUse.issuer == issuer, TokenUse.token_id == token_id)).one()
@@ -131,12 +103,7 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
         claimed_at=now,
         published_at=None,
         files=[
-            ReleaseFile(
-                ext=ext,
-                sha256=checksum.digest(data),
-                size=len(data),
-                deflated=zlib.compress(data),
-            )
+            ReleaseFile(ext=ext, sha256=checksum.digest(data), size=len(data), deflated=zlib.compress(data))
             for ext, data in files.items()
         ],
     )
@@ -167,9 +134,7 @@ def publish(session: Session, release: Release, now: datetime) -> bool:
 def is_first_of_module(session: Session, release: Release) -> bool:
     """Say whether no other release of its module is published."""
     other = select(Release.id).where(
-        Release.module_id == release.module_id,
-        Release.id != release.id,
-        Release.published_at.is_not(None),
+        Release.module_id == release.module_id, Release.id != release.id, Release.published_at.is_not(None)
     )
     return session.scalar(other.limit(1)) is None
 

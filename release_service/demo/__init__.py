@@ -60,14 +60,7 @@ def _serve(gitlab: StandInGitLab, home: Path, base: str) -> subprocess.Popen[byt
     environment = {f"RELEASE_SERVICE_{name}": value for name, value in settings.items()}
     port = base.rpartition(":")[2]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own command
-        [
-            sys.executable,
-            "-c",
-            "from release_service.cli import main; main()",
-            "serve",
-            "--port",
-            port,
-        ],
+        [sys.executable, "-c", "from release_service.cli import main; main()", "serve", "--port", port],
         env=os.environ | environment,
         stderr=(home / "service.log").open("wb"),
     )

@@ -38,6 +38,7 @@ class StandInGitLab:
         """Return what GitLab says of a job of *project* for the protected tag *tag*; *changes* replace claims."""
         now = int(time.time())
         namespace = project.rpartition("/")[0]
+        project_id = changes.get("project_id", "1665")
         return {
             "iss": self.issuer,
             "aud": "gnome-release-service",
@@ -48,10 +49,10 @@ class StandInGitLab:
             "jti": str(uuid.uuid4()),
             "namespace_id": "8",
             "namespace_path": namespace,
-            "project_id": "1665",
+            "project_id": project_id,
             "project_path": project,
             "project_visibility": "public",
-            "job_project_id": "1665",
+            "job_project_id": project_id,
             "job_project_path": project,
             "user_id": "42",
             "user_login": "mclasen",
@@ -79,10 +80,7 @@ class StandInGitLab:
 
     def _document(self, path: str) -> dict[str, Any] | None:
         if path == "/.well-known/openid-configuration":
-            return {
-                "issuer": self.issuer,
-                "jwks_uri": f"{self.issuer}/oauth/discovery/keys",
-            }
+            return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/oauth/discovery/keys"}
         if path == "/oauth/discovery/keys":
             return {"keys": [key.as_dict(private=False) for key in self.keys]}
         return None
@@ -91,11 +89,11 @@ class StandInGitLab:
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the base class's name
+            def do_GET(self) -> None:
                 stand_in.requests.append(self.path)
-                document = stand_in._document(self.path)  # noqa: SLF001 - our own
+                document = stand_in._document(self.path)
                 status = 502 if stand_in.is_down else 200 if document else 404
-                body = json.dumps(document).encode() if status == 200 else b""
+                body = json.dumps(document).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

@@ -9,7 +9,7 @@ _EPOCH = 1_700_000_000
 
 _NEWS = {
     "48.0": "Changes in 48.0\n===============\n\n* The first release\n* Says hello\n* Translated into German\n",
-    "48.1": "Changes in 48.1\n===============\n\n* Says hello to everybody\n* No longer crashes on goodbye\n* New: French\n\n",
+    "48.1": "Changes in 48.1\n===============\n\n* Says hello to everybody\n* Survives goodbye\n* New: French\n\n",
 }
 _CHANGELOG = {
     "48.0": "commit 1\n\n    Say hello\n\n    Because somebody should.\n",

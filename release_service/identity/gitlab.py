@@ -15,24 +15,28 @@ from joserfc.errors import JoseError
 from release_service.errors import NotAuthenticated, TokenExpired
 from release_service.identity import Uploader
 from release_service.identity.keys import IssuerKeys
-from release_service.identity.token import (
-    ALGORITHM,
-    Claims,
-    UnprovenToken,
-    parse,
-    text_claim,
-    time_claim,
-)
+from release_service.identity.token import ALGORITHM, Claims, UnprovenToken, parse, text_claim, time_claim
 
 LEEWAY_S = 30
 MAX_AGE_S = 3 * 3600
 MAX_LIFETIME_S = 24 * 3600
 
 # What release.json may say of the job: public anyhow, and no mail address, no token id.
-_PUBLISHED = (
-    "project_id project_path namespace_id ref ref_type ref_protected sha pipeline_id pipeline_source job_id "
-    "user_login ci_config_sha runner_environment"
-).split()
+_PUBLISHED = [
+    "project_id",
+    "project_path",
+    "namespace_id",
+    "ref",
+    "ref_type",
+    "ref_protected",
+    "sha",
+    "pipeline_id",
+    "pipeline_source",
+    "job_id",
+    "user_login",
+    "ci_config_sha",
+    "runner_environment",
+]
 _LONGEST_CLAIM = 512
 _LONGEST_ID = 255
 _ID = re.compile(r"[0-9]{1,20}")
@@ -51,13 +55,7 @@ class GitLabJob(Uploader):
 class GitLab:
     """One GitLab instance as an issuer of ID tokens."""
 
-    def __init__(
-        self,
-        issuer: str,
-        audience: str,
-        keys: IssuerKeys,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, issuer: str, audience: str, keys: IssuerKeys, clock: Callable[[], float] = time.time) -> None:
         """Accept tokens of *issuer* made for *audience*; *clock* gives seconds since 1970 (UTC)."""
         self.issuer = issuer
         self._audience = audience
@@ -102,15 +100,7 @@ _REGISTRY = jws.JWSRegistry(algorithms=[ALGORITHM], strict_check_header=False)
 def _job(token: UnprovenToken) -> GitLabJob:
     claims = token.claims
     # The same GitLab signs login tokens with the same keys: those have no job (threat T3).
-    required = [
-        "project_id",
-        "namespace_id",
-        "project_path",
-        "job_id",
-        "ref",
-        "ref_type",
-        "pipeline_source",
-    ]
+    required = ["project_id", "namespace_id", "project_path", "job_id", "ref", "ref_type", "pipeline_source"]
     project_id, namespace_id, project_path, *_ = [text_claim(claims, name) for name in required]
     texts = {name: value for name, value in claims.items() if isinstance(value, str)}
     if any(len(value) > _LONGEST_CLAIM or not value.isprintable() for value in texts.values()):

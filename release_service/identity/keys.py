@@ -31,14 +31,7 @@ class IssuerKeys:
     (threat T6).  Fetches are single: whoever comes during one waits for it.
     """
 
-    def __init__(
-        self,
-        issuer: str,
-        *,
-        ttl_s: float = 3600,
-        stale_s: float = 86_400,
-        cooldown_s: float = 60,
-    ) -> None:
+    def __init__(self, issuer: str, *, ttl_s: float = 3600, stale_s: float = 86_400, cooldown_s: float = 60) -> None:
         """Know nothing yet; times in seconds."""
         self._issuer = issuer
         self._ttl_s, self._stale_s, self._cooldown_s = ttl_s, stale_s, cooldown_s
@@ -70,12 +63,8 @@ class IssuerKeys:
         return self._keys[key_id]
 
     async def _refresh(self, key_id: str) -> None:
+        """Fetch the keys anew; stale ones do while the issuer is down."""
         try:
-            if time.monotonic() - self._failed_at < _RETRY_S:
-                raise IssuerUnavailable(
-                    "The issuer's keys could not be fetched a moment ago.",
-                    retry_after_s=10,
-                )
             self._keys = await self._fetch()
             self._fetched_at = time.monotonic()
         except IssuerUnavailable:
@@ -85,26 +74,22 @@ class IssuerKeys:
             self._missed_at = time.monotonic()
 
     async def _fetch(self) -> dict[str, RSAKey]:
+        if time.monotonic() - self._failed_at < _RETRY_S:
+            raise IssuerUnavailable("The issuer's keys could not be fetched a moment ago.", retry_after_s=10)
         try:
             async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
                 discovery = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-                jwks_uri = str(discovery.get("jwks_uri"))
-                if discovery.get("issuer") != self._issuer or _origin(jwks_uri) != _origin(self._issuer):
-                    raise ValueError("the discovery document names another issuer")
-                return _usable(await _document(http, jwks_uri))
-        except (
-            httpx2.HTTPError,
-            httpx2.InvalidURL,
-            JoseError,
-            ValueError,
-            TypeError,
-            AttributeError,
-        ) as error:
+                return _usable(await _document(http, self._jwks_uri(discovery)))
+        except (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, TypeError, LookupError) as error:
             self._failed_at = time.monotonic()
-            raise IssuerUnavailable(
-                f"The keys of {self._issuer} cannot be fetched ({type(error).__name__}).",
-                retry_after_s=30,
-            ) from error
+            detail = f"The keys of {self._issuer} cannot be fetched ({type(error).__name__})."
+            raise IssuerUnavailable(detail, retry_after_s=30) from error
+
+    def _jwks_uri(self, discovery: dict[str, Any]) -> str:
+        jwks_uri = str(discovery.get("jwks_uri"))
+        if discovery.get("issuer") != self._issuer or _origin(jwks_uri) != _origin(self._issuer):
+            raise ValueError("the discovery document names another issuer")
+        return jwks_uri
 
 
 async def _document(http: httpx2.AsyncClient, url: str) -> dict[str, Any]:
@@ -131,6 +116,8 @@ def _origin(url: str) -> tuple[str, str]:
 def _usable(jwks: dict[str, Any]) -> dict[str, RSAKey]:
     keys: dict[str, RSAKey] = {}
     for key in jwks["keys"]:
+        if not isinstance(key, dict):
+            raise TypeError("a key is no object")
         wanted = {"kty": "RSA", "use": "sig", "alg": ALGORITHM}
         if key.get("kid") and all(key.get(name, value) == value for name, value in wanted.items()):
             loaded = RSAKey.import_key({name: key[name] for name in ("kty", "n", "e", "kid")})

@@ -22,14 +22,7 @@ def write(module: str, releases: Sequence[Indexed]) -> bytes:
     newest: dict[str, str] = {}
     for release in releases:
         name, series = release.name, release.name.version.series
-        exts = sorted(
-            release.files,
-            key=lambda ext: (
-                ext not in LISTED,
-                ext in LISTED and LISTED.index(ext),
-                ext,
-            ),
-        )
+        exts = sorted(release.files, key=lambda ext: (ext not in LISTED, ext in LISTED and LISTED.index(ext), ext))
         files[str(name.version)] = {ext: f"{series}/{name.release}.{ext}" for ext in exts if ext in LISTED}
         others.setdefault(series, []).extend(f"{name.release}.{ext}" for ext in exts if ext not in LISTED)
         newest[series] = paths.latest_name(name.version)

@@ -20,8 +20,8 @@ body { margin: 0; background: var(--page); color: var(--text);
 main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1rem 4rem }
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere }
 p { margin: .4rem 0 1.6rem; color: var(--dim) }
-table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card); border: 1px solid var(--line);
-  border-radius: 12px; overflow: hidden }
+table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card);
+  border: 1px solid var(--line); border-radius: 12px; overflow: hidden }
 th { padding: .6rem 1rem; text-align: start; font-size: .85rem; font-weight: 600; color: var(--dim) }
 td { padding: 0 1rem; border-top: 1px solid var(--line) }
 tr:hover td { background: var(--hover) }

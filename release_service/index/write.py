@@ -26,11 +26,7 @@ def indexed(release: Release) -> Indexed:
     """Return what the indexes show of a published row."""
     name = releases.tarball_name(release)
     assert release.published_at is not None  # noqa: S101 - the query asks for it
-    files: dict[str, int | None] = {
-        f"tar.{name.compression}": release.size,
-        "sha256sum": None,
-        _RELEASE_JSON: None,
-    }
+    files: dict[str, int | None] = {f"tar.{name.compression}": release.size, "sha256sum": None, _RELEASE_JSON: None}
     files |= {file.ext: file.size for file in release.files}
     return Indexed(name, release.published_at.date(), files)
 
@@ -60,15 +56,9 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
         steps = [
             together.submit(_write_latest, store, module, number, snapshot),
             together.submit(
-                page,
-                paths.series_directory(module, number),
-                lambda all_: pages.series(module, number, all_),
+                page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
             ),
-            together.submit(
-                page,
-                paths.module_directory(module),
-                lambda all_: pages.module(module, all_),
-            ),
+            together.submit(page, paths.module_directory(module), lambda all_: pages.module(module, all_)),
         ]
     for step in steps:
         step.result()

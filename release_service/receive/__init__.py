@@ -17,13 +17,7 @@ from typing import BinaryIO, Protocol
 
 from release_service.archive import Inspection
 from release_service.archive.inspector import Inspecting, Inspector
-from release_service.errors import (
-    DigestMismatch,
-    OutOfSpace,
-    TooLarge,
-    UploadCutOff,
-    UploadTooSlow,
-)
+from release_service.errors import DigestMismatch, OutOfSpace, TooLarge, UploadCutOff, UploadTooSlow
 from release_service.tarball import TarballName
 
 # Hashing and writing go to a thread in pieces of this size, while the next piece arrives.
@@ -75,11 +69,7 @@ class ReceivedTarball:
 
 @contextlib.asynccontextmanager
 async def receive(
-    name: TarballName,
-    body: Body,
-    limits: ReceiveLimits,
-    staging: Path,
-    inspector: Inspector,
+    name: TarballName, body: Body, limits: ReceiveLimits, staging: Path, inspector: Inspector
 ) -> AsyncIterator[ReceivedTarball]:
     """Receive *body* into *staging*; the file and its inspection end with the context.
 
@@ -101,7 +91,7 @@ async def receive(
 
 def _private_file(staging: Path) -> BinaryIO:
     staging.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=staging, buffering=0)  # type: ignore[return-value]
+    return tempfile.TemporaryFile(dir=staging, buffering=0)
 
 
 class _Writer:

@@ -10,19 +10,9 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
-from release_service.errors import (
-    BadUpload,
-    SignatureNotAccepted,
-    TooLarge,
-    UnsupportedMediaType,
-    UploadCutOff,
-    shown,
-)
+from release_service.errors import BadUpload, SignatureNotAccepted, TooLarge, UnsupportedMediaType, UploadCutOff, shown
 
-_BOUNDARY = re.compile(
-    r"multipart/form-data\s*;\s*boundary=(?:\"([!-~ ]{1,70})\"|([!#-~]{1,70}))\s*",
-    re.IGNORECASE,
-)
+_BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=(?:\"([!-~ ]{1,70})\"|([!#-~]{1,70}))\s*", re.IGNORECASE)
 _DISPOSITION = re.compile(r'form-data((?:\s*;\s*(?:name|filename)="[^"\\\r\n]*")+)\s*', re.IGNORECASE)
 _PARAMETER = re.compile(r'(name|filename)="([^"\\\r\n]*)"', re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -69,3 +69,7 @@ class ReleaseStore(Protocol):
     def ping(self) -> None:
         """Return if the store answers."""
         ...
+
+    def close(self) -> None:
+        """Let go of connections; the store is not used any more."""
+        ...

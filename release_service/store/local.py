@@ -90,6 +90,9 @@ class LocalStore:
             if not os.access(self.root, os.W_OK):
                 raise StoreUnavailable(f"The directory {self.root.name} cannot be written to.")
 
+    def close(self) -> None:
+        """Let go of nothing: a directory has no connections."""
+
     def link(self, file: BinaryIO, path: Path, *, sha256: str) -> None:
         """Give the nameless *file* its name, unless bytes of that name are there."""
         try:
@@ -122,7 +125,7 @@ class _StagedFile:
 
 @contextlib.contextmanager
 def _outages() -> Iterator[None]:
-    """The disk's failures in our words; what is no failure of the disk passes."""
+    """Turn the disk's failures into our words; what is no failure of the disk passes."""
     try:
         yield
     except OSError as error:
@@ -134,7 +137,7 @@ def _outages() -> Iterator[None]:
 @contextlib.contextmanager
 def _nameless(directory: Path) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
-        yield file  # type: ignore[misc]
+        yield file
 
 
 def _name(file: BinaryIO, path: Path) -> None:
@@ -145,12 +148,7 @@ def _name(file: BinaryIO, path: Path) -> None:
     # makes Python call it.  link(), unlike rename(), refuses to overwrite.
     with _opened(path.parent) as directory:
         try:
-            os.link(
-                f"/proc/self/fd/{file.fileno()}",
-                path,
-                src_dir_fd=directory,
-                follow_symlinks=True,
-            )
+            os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=directory, follow_symlinks=True)
         except OSError as error:
             # Staging is on another volume, or the file system knows no nameless files.
             if error.errno not in {errno.EXDEV, errno.ENOENT}:

@@ -85,12 +85,7 @@ class S3Store:
         with _outages():
             digest = hashlib.sha256(content)
             try:
-                self._put_small(
-                    key,
-                    content,
-                    IfNoneMatch="*",
-                    ChecksumSHA256=_base64(digest.hexdigest()),
-                )
+                self._put_small(key, content, IfNoneMatch="*", ChecksumSHA256=_base64(digest.hexdigest()))
             except ClientError as error:
                 if _code(error) not in _EXISTS | _CONFLICT:
                     raise
@@ -134,6 +129,11 @@ class S3Store:
         """Ask for the bucket."""
         with _outages():
             self._s3.head_bucket(Bucket=self._bucket)
+
+    def close(self) -> None:
+        """Close the connections to S3."""
+        self._s3.close()
+        self._http.close()
 
     def compare(self, key: str, sha256: str) -> None:
         """Return if the bytes under *key* have this digest; raise AlreadyStored if they have another."""
@@ -244,7 +244,7 @@ class _Upload:
 
 @contextlib.contextmanager
 def _outages() -> Iterator[None]:
-    """The failures of S3 in our words."""
+    """Turn the failures of S3 into our words."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:
@@ -253,7 +253,7 @@ def _outages() -> Iterator[None]:
 
 
 def _code(error: ClientError) -> str:
-    details: dict[str, Any] = error.response.get("Error", {})  # type: ignore[assignment]
+    details: dict[str, Any] = error.response.get("Error", {})
     return str(details.get("Code", ""))
 
 

@@ -1,6 +1,7 @@
 """`create_app`: the routes, the handlers, the request id.  Nothing is built at import."""
 
 import uuid
+from http import HTTPStatus
 from pathlib import Path
 
 import structlog
@@ -56,7 +57,7 @@ class RequestId:
 async def _answer_routing(request: Request, error: Exception) -> Response:
     """No such route, or not by this method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    if error.status_code == 404:
+    if error.status_code == HTTPStatus.NOT_FOUND:
         return await answer_error(request, NotFound(f"There is no {shown(request.url.path)}."))
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
@@ -65,10 +66,7 @@ async def _answer_routing(request: Request, error: Exception) -> Response:
 async def home() -> HTMLResponse:
     """Say what this is, and lead to the tree."""
     page = html.write(
-        "GNOME Release Service",
-        "Where GNOME's release tarballs are published.",
-        [html.Entry("sources/")],
-        is_top=True,
+        "GNOME Release Service", "Where GNOME's release tarballs are published.", [html.Entry("sources/")], is_top=True
     )
     return HTMLResponse(page)
 

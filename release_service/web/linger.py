@@ -37,12 +37,7 @@ class LingeringClose:
             if not body_left:
                 await send(message)
             elif message["type"] == "http.response.start":
-                await send(
-                    {
-                        **message,
-                        "headers": [*message["headers"], (b"connection", b"close")],
-                    }
-                )
+                await send({**message, "headers": [*message["headers"], (b"connection", b"close")]})
             elif message.get("more_body"):
                 await send(message)
             else:

@@ -1,6 +1,7 @@
 """Runs the application under uvicorn."""
 
 import sys
+from typing import NoReturn
 
 import uvicorn
 from pydantic import ValidationError
@@ -19,21 +20,14 @@ def run(host: str, port: int) -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        for problem in error.errors():
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"RELEASE_SERVICE_{name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - no log yet
-        sys.exit(2)
+        _stop(*(f"RELEASE_SERVICE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()))
     log.configure(settings.log_format)
     parts = build(settings)
     engine = parts.service.transactions.engine
     if engine.dialect.name == "sqlite":
         migrate.upgrade(engine)
     elif not migrate.is_current(engine):
-        print(
-            "The database is not migrated: run 'release-service migrate' first.",
-            file=sys.stderr,
-        )  # noqa: T201
-        sys.exit(2)
+        _stop("The database is not migrated: run 'release-service migrate' first.")
     uvicorn.run(
         create_app(parts),
         host=host,
@@ -45,3 +39,8 @@ def run(host: str, port: int) -> None:
         log_config=None,
         timeout_graceful_shutdown=_GRACE_S,
     )
+
+
+def _stop(*why: str) -> NoReturn:
+    sys.stderr.writelines(f"{line}\n" for line in why)
+    sys.exit(2)

@@ -29,11 +29,7 @@ def routes(root: Path) -> list[Route]:
         return await run_in_threadpool(_answer, root, request)
 
     roots = [prefix + root_ for prefix in ("", *_OLD_PREFIXES) for root_ in _ROOTS]
-    patterns = [
-        f"/{paths.ROBOTS}",
-        *roots,
-        *(f"{tree}/{{path:path}}" for tree in roots),
-    ]
+    patterns = [f"/{paths.ROBOTS}", *roots, *(f"{tree}/{{path:path}}" for tree in roots)]
     return [Route(pattern, serve, methods=["GET", "HEAD"], include_in_schema=False) for pattern in patterns]
 
 

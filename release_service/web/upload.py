@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from release_service import paths
 from release_service.authorize import Grant, authorize
+from release_service.db.releases import tarball_name
 from release_service.errors import NotAuthenticated
 from release_service.identity.gitlab import GitLabJob
 from release_service.publish import Published, publish_release
@@ -23,7 +24,6 @@ from release_service.receive.raw import RawBody, refuse_too_long
 from release_service.tarball import TarballName
 from release_service.web.errors import wants_json
 from release_service.wiring import Parts
-from release_service.db.releases import tarball_name
 
 log = structlog.get_logger()
 router = APIRouter()
@@ -32,10 +32,7 @@ router = APIRouter()
 _FORM_BYTES = 64 * 1024
 
 
-@router.post(
-    "/install-module-release",
-    summary="Publish a tarball, as GNOME's CI component sends it",
-)
+@router.post("/install-module-release", summary="Publish a tarball, as GNOME's CI component sends it")
 async def install_module_release(request: Request) -> Response:
     """Take one multipart part ``tarball`` (CONTRACT.md 1)."""
     job = await _authenticate(request)
@@ -79,7 +76,7 @@ def _authorize(parts: Parts, job: GitLabJob, name: TarballName) -> Grant:
 
 
 def _stream(request: Request, parts: Parts) -> AsyncIterator[bytes]:
-    """The request's body: refused at once if it says to be too long, timed while it comes."""
+    """Return the request's body: refused at once if it says to be too long, timed while it comes."""
     limits = parts.settings.receive_limits()
     refuse_too_long(request.headers, limits.max_tarball_bytes + _FORM_BYTES)
     return timed(until_cut_off(request.stream(), ClientDisconnect), limits)
