@@ -48,7 +48,7 @@ def parse_module(text: str) -> str:
     if text[-1] in "._-" or ".." in text:
         raise BadTarballName(f"{shown(text)!r} cannot be a module: it ends in a separator, or holds '..'.")
     folded = text.lower()
-    if folded.split(".", 1)[0] in _DEVICES or folded in _RESERVED or folded.startswith("latest-is-"):
+    if folded.split(".", 1)[0] in _DEVICES or folded in _RESERVED or f"{folded}-".startswith("latest-is-"):
         raise BadTarballName(f"{shown(text)!r} is a reserved name.")
     return text
 

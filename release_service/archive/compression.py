@@ -55,12 +55,34 @@ class _GzipDecoder:
         return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
 
 
-def _zstd() -> _Decoder:
-    try:
-        from compression.zstd import ZstdDecompressor  # type: ignore[import-not-found] # noqa: PLC0415
-    except ImportError:
-        from backports.zstd import ZstdDecompressor  # noqa: PLC0415 - only where an instance enables it
-    return ZstdDecompressor()  # type: ignore[no-any-return]
+class _ZstdDecoder:
+    """zstd whose errors are those of the others."""
+
+    def __init__(self) -> None:
+        try:
+            from compression import zstd  # type: ignore[import-not-found] # noqa: PLC0415
+        except ImportError:
+            from backports import zstd  # noqa: PLC0415 - only where an instance enables it
+        self._error: type[Exception] = zstd.ZstdError
+        self._zstd = zstd.ZstdDecompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._zstd.eof)
+
+    @property
+    def needs_input(self) -> bool:
+        return bool(self._zstd.needs_input)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._zstd.unused_data)
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        try:
+            return bytes(self._zstd.decompress(data, max_length))
+        except self._error as error:
+            raise ValueError(str(error)) from None
 
 
 def _decoder(compression: str, limits: Limits) -> _Decoder:
@@ -68,7 +90,7 @@ def _decoder(compression: str, limits: Limits) -> _Decoder:
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=limits.decoder_memory_bytes)
     if compression == "gz":
         return _GzipDecoder()
-    return bz2.BZ2Decompressor() if compression == "bz2" else _zstd()
+    return bz2.BZ2Decompressor() if compression == "bz2" else _ZstdDecoder()
 
 
 class Expansion:

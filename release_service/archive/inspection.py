@@ -30,6 +30,7 @@ def inspect(read: Read, compression: str, top: str, limits: Limits) -> Inspectio
             else:
                 texts[base] = text
     reader.finish()
+    contents.finish()
     if contents.count == 0:
         raise BadArchive("TOPDIR", f"The archive is empty: there is no {top}/ in it.")
     return Inspection(contents.count, expansion.expanded_bytes, tuple(contents.warnings), texts)

@@ -25,6 +25,10 @@ class Kind(StrEnum):
 
 
 _KINDS = {b"0": Kind.FILE, b"\0": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY}
+# Extended attributes, access control lists, SELinux labels.
+_FOREIGN = ("SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl.", "RHT.security.")
+# What the size field of a header cannot say, only PAX can.
+_TOO_LARGE_FOR_OCTAL = 8**11
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
 
 
@@ -54,7 +58,10 @@ class Reader:
         while (header := self._next_header()) is not None:
             extra: dict[str, str] = {}
             while header.kind in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}:
-                extra |= self._extension(header)
+                more = self._extension(header)
+                if extra.keys() & more.keys():
+                    raise BadArchive("PAX", "Two extended headers of one member say the same thing twice.")
+                extra |= more
                 following = self._next_header()
                 if following is None:
                     raise BadArchive("EOF", "The archive ends after the extended header of a member.")
@@ -96,6 +103,8 @@ class Reader:
             key = "path" if header.kind == _LONG_NAME else "linkpath"
             return {key: _text(content.removesuffix(b"\0"))}
         records = _pax_records(content)
+        if any(key.startswith(_FOREIGN) for key in records):
+            raise BadArchive("PAX_XATTR", "An extended header carries extended attributes or access lists.")
         if header.kind == _PAX:
             return records
         if set(records) - {"comment"}:
@@ -118,7 +127,7 @@ class Reader:
     def _resize(self, name: str, size: str) -> None:
         if not (size.isascii() and size.isdigit()) or len(size) > len(str(2**63)):
             raise BadArchive("PAX_SIZE", f"{shown(name)!r} has a size that is no number.")
-        if self._left not in {0, int(size)}:
+        if self._left != int(size) and (self._left or int(size) < _TOO_LARGE_FOR_OCTAL):
             # Two sizes, two readings: CVE-2025-62518.
             raise BadArchive("PAX_SIZE", f"{shown(name)!r} has two sizes.")
         self._left, self._padding = int(size), -int(size) % BLOCK

@@ -60,8 +60,12 @@ def pin(
 
 
 def lock(session: Session, module: Module) -> None:
-    """Hold the row of *module* until the transaction ends: first claims come one after another."""
-    session.execute(select(Module.id).where(Module.id == module.id).with_for_update())
+    """Hold the row of *module* until the transaction ends: first claims come one after another.
+
+    FOR NO KEY UPDATE: rows that refer to the module can still be written by others, who would
+    otherwise wait for us while we wait for them.
+    """
+    session.execute(select(Module.id).where(Module.id == module.id).with_for_update(key_share=True))
 
 
 def all_with_publishers(session: Session) -> list[tuple[Module, list[Publisher]]]:

@@ -71,8 +71,11 @@ class S3Store:
     def put(self, key: str, source: Source, gate: "_Gate") -> bool:
         """Send *source* to *key* by one conditional PUT; False if there is an object already.
 
-        The last piece waits for *gate*.
+        The last piece waits for *gate*; where there is no other, the whole request does: an empty
+        object would be complete with its headers.
         """
+        if source.size <= _PIECE_BYTES:
+            gate.wait()
         url, headers = self._presigned_put(key, source)
         answer = self._http.put(url, headers=headers, content=gate.pieces(source))
         if answer.status_code == httpx2.codes.PRECONDITION_FAILED:
@@ -199,13 +202,17 @@ class _Gate:
         self._open = is_open
         self._decided.set()
 
+    def wait(self) -> None:
+        """Wait for the decision; raises _Abandoned if it is no."""
+        self._decided.wait()
+        if not self._open:
+            raise _Abandoned
+
     def pieces(self, source: Source) -> Iterator[bytes]:
-        last = max(0, source.size - 1) // _PIECE_BYTES * _PIECE_BYTES
+        last = (source.size - 1) // _PIECE_BYTES * _PIECE_BYTES
         for at in range(0, source.size, _PIECE_BYTES):
-            if at == last:
-                self._decided.wait()
-            if self._decided.is_set() and not self._open:
-                raise _Abandoned
+            if at == last or self._decided.is_set():
+                self.wait()
             yield os.pread(source.file.fileno(), _PIECE_BYTES, at)
 
 

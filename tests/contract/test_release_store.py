@@ -1,0 +1,228 @@
+"""What `ReleaseStore` promises, held against every kind; and first, that the S3 server keeps the conditions."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from conftest import KINDS
+
+from release_service.errors import AlreadyStored, Changed
+from release_service.store import ReleaseStore, Source
+from release_service.store.local import LocalStore
+from release_service.store.s3 import S3Store
+
+KEY = "sources/gtk+/4.18/gtk+-4.18.1.tar.xz"
+INDEX = "sources/gtk+/cache.json"
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReleaseStore]:
+    """A store of each kind, empty."""
+    if request.param == "embedded":
+        made: ReleaseStore = LocalStore(tmp_path / "tree")
+    else:
+        made = S3Store(request.getfixturevalue("bucket"), request.getfixturevalue("seaweedfs"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def received(tmp_path: Path) -> Iterator[Callable[[bytes], Source]]:
+    """Makes received files of given content."""
+    opened: list[BinaryIO] = []
+
+    def receive(content: bytes) -> Source:
+        file: BinaryIO = tempfile.TemporaryFile(dir=tmp_path, buffering=0)  # type: ignore[assignment] # noqa: SIM115 - closed below
+        opened.append(file)
+        file.write(content)
+        return Source(file, len(content), hashlib.sha256(content).hexdigest())
+
+    yield receive
+    for file in opened:
+        file.close()
+
+
+def content_of(store: ReleaseStore, key: str) -> bytes | None:
+    document = store.read(key)
+    return document.content if document else None
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3 * 1024 * 1024 + 7])
+def test_a_staged_file_is_readable_only_after_it_is_added(
+    store: ReleaseStore, received: Callable[[bytes], Source], size: int
+) -> None:
+    content = os.urandom(size)
+    with store.stage(KEY, received(content)) as staged:
+        assert content_of(store, KEY) is None
+        staged.add()
+    assert content_of(store, KEY) == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 5 * 1024 * 1024])
+def test_a_staged_file_that_is_not_added_leaves_nothing(
+    store: ReleaseStore, received: Callable[[bytes], Source], size: int
+) -> None:
+    with store.stage(KEY, received(os.urandom(size))):
+        pass
+    assert list(store.keys("")) == []
+
+
+def test_an_exception_while_staged_leaves_nothing_and_passes(
+    store: ReleaseStore, received: Callable[[bytes], Source]
+) -> None:
+    with pytest.raises(ZeroDivisionError), store.stage(KEY, received(b"x" * 3_000_000)):
+        raise ZeroDivisionError
+    assert list(store.keys("")) == []
+
+
+def test_the_same_bytes_may_be_staged_and_added_again(store: ReleaseStore, received: Callable[[bytes], Source]) -> None:
+    for _ in range(2):
+        with store.stage(KEY, received(b"tarball")) as staged:
+            staged.add()
+    assert content_of(store, KEY) == b"tarball"
+
+
+def test_other_bytes_never_replace_a_staged_file(store: ReleaseStore, received: Callable[[bytes], Source]) -> None:
+    with store.stage(KEY, received(b"first")) as staged:
+        staged.add()
+    with store.stage(KEY, received(b"other")) as staged, pytest.raises(AlreadyStored):
+        staged.add()
+    assert content_of(store, KEY) == b"first"
+
+
+def test_of_many_that_add_other_bytes_at_once_one_wins(store: ReleaseStore) -> None:
+    def add(number: int) -> bool:
+        try:
+            store.add(KEY, b"%d" % number)
+        except AlreadyStored:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as together:
+        won = list(together.map(add, range(16)))
+    assert sum(won) == 1
+    assert content_of(store, KEY) == b"%d" % won.index(True)
+
+
+def test_a_small_file_is_written_once(store: ReleaseStore) -> None:
+    store.add(KEY, b"first")
+    store.add(KEY, b"first")
+    with pytest.raises(AlreadyStored):
+        store.add(KEY, b"other")
+    assert content_of(store, KEY) == b"first"
+
+
+def test_what_is_not_there_reads_as_none(store: ReleaseStore) -> None:
+    assert store.read(KEY) is None
+
+
+def test_a_document_is_replaced_only_if_it_is_still_the_one_that_was_read(store: ReleaseStore) -> None:
+    store.replace(INDEX, b"one", expected=None)
+    first = store.read(INDEX)
+    store.replace(INDEX, b"two", expected=first)
+    for outdated in (first, None):
+        with pytest.raises(Changed):
+            store.replace(INDEX, b"three", expected=outdated)
+    assert content_of(store, INDEX) == b"two"
+
+
+def test_a_document_that_vanished_is_not_replaced(store: ReleaseStore) -> None:
+    store.replace(INDEX, b"one", expected=None)
+    before = store.read(INDEX)
+    store.remove(INDEX)
+    with pytest.raises(Changed):
+        store.replace(INDEX, b"two", expected=before)
+    assert store.read(INDEX) is None
+
+
+def test_no_replacement_is_lost_when_many_replace_at_once(store: ReleaseStore) -> None:
+    def append(number: int) -> None:
+        while True:
+            before = store.read(INDEX)
+            try:
+                store.replace(INDEX, (before.content if before else b"") + b"%d " % number, expected=before)
+            except Changed:
+                continue
+            return
+
+    with ThreadPoolExecutor(6) as together:
+        list(together.map(append, range(12)))
+    assert sorted(map(int, (content_of(store, INDEX) or b"").split())) == list(range(12))
+
+
+def test_keys_are_those_with_the_prefix_in_order(store: ReleaseStore) -> None:
+    for key in ("sources/b/1", "sources/a/2", "sources/a/10", "core/a"):
+        store.add(key, b"")
+    assert list(store.keys("sources/a/")) == ["sources/a/10", "sources/a/2"]
+    assert list(store.keys("sources/a/1")) == ["sources/a/10"]
+    assert list(store.keys("nothing/")) == []
+
+
+def test_removing_what_is_not_there_does_nothing(store: ReleaseStore) -> None:
+    store.remove(INDEX)
+    assert list(store.keys("")) == []
+
+
+def test_it_answers(store: ReleaseStore) -> None:
+    store.ping()
+
+
+@pytest.mark.real
+def test_objects_carry_type_cache_rule_and_surrogate_keys(
+    bucket: str, seaweedfs: str, received: Callable[[bytes], Source]
+) -> None:
+    """S3 cannot send a Surrogate-Key header; the CDN makes one from this metadata."""
+    with closing(S3Store(bucket, seaweedfs)) as store:
+        with store.stage(KEY, received(b"tarball")) as staged:
+            staged.add()
+        store.replace(INDEX, b"[]", expected=None)
+    with closing(boto3.client("s3", endpoint_url=seaweedfs)) as s3:
+        tarball, index = (s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED") for key in (KEY, INDEX))
+    assert tarball["ContentType"] == "application/x-xz"
+    assert tarball["CacheControl"] == "public, max-age=31536000, immutable"
+    assert tarball["Metadata"] == {"surrogate-key": "tree module/gtk+ series/gtk+/4.18"}
+    assert tarball["ChecksumSHA256"]
+    assert "ContentEncoding" not in tarball
+    assert index["ContentType"] == "application/json"
+    assert index["CacheControl"] == "public, max-age=60"
+
+
+@pytest.fixture
+def s3(seaweedfs: str, bucket: str) -> Iterator[Callable[..., None]]:
+    """A bare conditional PUT to the server."""
+    config = Config(signature_version="s3v4", request_checksum_calculation="when_required")
+    with closing(boto3.client("s3", endpoint_url=seaweedfs, config=config)) as client:
+        yield lambda **options: client.put_object(Bucket=bucket, Key="k", **options)
+
+
+@pytest.mark.real
+def test_this_server_refuses_a_second_put_under_if_none_match(s3: Callable[..., None]) -> None:
+    """Emulators exist that ignore the header: every test above would mean nothing on them."""
+    s3(Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3(Body=b"2", IfNoneMatch="*")
+
+
+@pytest.mark.real
+def test_this_server_refuses_a_put_under_another_if_match(s3: Callable[..., None]) -> None:
+    s3(Body=b"1")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3(Body=b"2", IfMatch='"0cc175b9c0f1b6a831c399e269772661"')
+
+
+@pytest.mark.real
+def test_this_server_refuses_bytes_that_do_not_match_their_checksum(s3: Callable[..., None]) -> None:
+    with pytest.raises(
+        ClientError,
+        match="BadDigest|InvalidDigest|ChecksumMismatch|XAmzContentChecksumMismatch|BadRequest|InvalidRequest",
+    ):
+        s3(Body=b"1", ChecksumSHA256="A" * 43 + "=")

@@ -1,0 +1,74 @@
+"""A service built in this process, spoken to over ASGI, with a look at what it leaves behind."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from sqlalchemy import func, select
+from starlette.testclient import TestClient
+
+from release_service.db import migrate
+from release_service.db.tables import Base
+from release_service.demo.gitlab import StandInGitLab
+from release_service.settings import Settings
+from release_service.web.app import create_app
+from release_service.wiring import Parts, build
+
+Environment = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """A service of one kind, spoken to over ASGI; what it has stored and written down can be looked at."""
+
+    parts: Parts
+    http: TestClient
+    gitlab: StandInGitLab
+
+    def post(self, filename: str, content: bytes, *, token: str | None = None, **claims: Any) -> httpx2.Response:
+        """Send a tarball as GNOME's CI component does; *claims* change what the job's token says."""
+        headers = {"Authorization": f"Bearer {token or self.token(filename, **claims)}"}
+        files = {"tarball": (filename, content)}
+        return self.http.post("/install-module-release", headers=headers, files=files)
+
+    def token(self, filename: str, **claims: Any) -> str:
+        """Return the ID token of a job that may publish *filename*, unless *claims* say otherwise."""
+        module, _, version = filename.partition(".tar.")[0].rpartition("-")
+        project = claims.pop("project", f"GNOME/{module}")
+        return self.gitlab.token(project, claims.pop("tag", version), **claims)
+
+    def keys(self) -> list[str]:
+        """Return every key in the store."""
+        return list(self.parts.service.store.keys(""))
+
+    def read(self, key: str) -> bytes:
+        """Return the object under *key*, which must be there."""
+        document = self.parts.service.store.read(key)
+        assert document is not None, key
+        return document.content
+
+    def rows(self) -> dict[str, int]:
+        """Return how many rows each table has."""
+        with self.parts.service.transactions.begin() as session:
+            tables = Base.metadata.sorted_tables
+            return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+    def staged(self) -> list[Path]:
+        """Return what lies in the staging directory."""
+        return list(self.parts.settings.staging.glob("*"))
+
+
+@contextmanager
+def make_uploads(environment: Environment, gitlab: StandInGitLab, **changes: Any) -> Iterator[Uploads]:
+    """Build a service over *environment*; *changes* are further settings."""
+    given = {name.removeprefix("RELEASE_SERVICE_").lower(): value for name, value in environment.items()}
+    parts = build(Settings(_env_file=None, **given | changes))
+    engine = parts.service.transactions.engine
+    migrate.upgrade(engine)
+    with TestClient(create_app(parts)) as http:
+        yield Uploads(parts, http, gitlab)
+    parts.service.store.close()
+    engine.dispose()
