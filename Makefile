@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-fast check format bench lock serve clean
+.PHONY: help demo test test-fast lint check format bench docs lock serve clean
 
 help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,14 +24,15 @@ test: $(VENV)/ready  ## All tests, on real components; prints the branch coverag
 	@bash tests/run
 
 test-fast: $(VENV)/ready  ## The tests that need nothing but Python: under 30 s
-	@$(BIN)/pytest -q -n auto tests/unit tests/contract tests/publish tests/web -m "not real"
+	@$(BIN)/pytest -q -n 2 -m "not real"
 
-check: $(VENV)/ready  ## Lint, types, imports, all tests: what CI runs
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+lint: $(VENV)/ready  ## Style, types, and who may import whom
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(MAKE) --no-print-directory test
+
+check: lint test  ## Lint and all tests: what CI runs
 
 format: $(VENV)/ready  ## Let ruff format the code
 	@$(BIN)/ruff format .
@@ -42,6 +43,9 @@ bench: $(VENV)/ready  ## Time a 100 MB publication against the floor of the same
 
 serve: $(VENV)/ready  ## Serve with the embedded default: SQLite and a directory below ./var
 	@$(BIN)/release-service serve
+
+docs: $(VENV)/ready  ## Write the pages of docs/ that come from the code
+	@$(BIN)/python docs/generate.py
 
 lock: $(VENV)/ready  ## Lock the dependencies anew, with hashes
 	@cd requirements && for extra in client server dev; do \

@@ -29,42 +29,59 @@ class Settings(BaseSettings):
         env_prefix="RELEASE_SERVICE_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
-    database_url: str = "sqlite:///var/release-service.db"
-    store_url: str = "file:var/tree"
+    database_url: str = Field(default="sqlite:///var/release-service.db", description="SQLAlchemy URL")
+    store_url: str = Field(default="file:var/tree", description="`file:DIR` or `s3://BUCKET`")
     s3_endpoint_url: str | None = Field(
-        default=None, validation_alias=AliasChoices("RELEASE_SERVICE_S3_ENDPOINT_URL", "S3_ENDPOINT_URL")
+        default=None,
+        validation_alias=AliasChoices("RELEASE_SERVICE_S3_ENDPOINT_URL", "S3_ENDPOINT_URL"),
+        description="An S3 server other than AWS",
     )
     staging_dir: Path | None = Field(
-        default=None, description="Where uploads are received; default: beside a file: tree, else var/staging."
+        default=None,
+        description="Where uploads are received; else beside the directory of a `file:` store, or var/staging",
     )
-    base_url: str = "http://127.0.0.1:8000"
-    public_url: str = "http://127.0.0.1:8000"
+    base_url: str = Field(default="http://127.0.0.1:8000", description="Where the service is")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="Where readers see the tree")
 
-    gitlab_issuer: str = "https://gitlab.gnome.org"
-    gitlab_audience: str = "gnome-release-service"
-    issuer_keys_ttl_s: float = 3600
-    issuer_keys_cooldown_s: float = 60
-    trusted_namespaces: Words = ("GNOME",)
-    pipeline_sources: Words = ("push",)
-    sandbox: bool = False
+    gitlab_issuer: str = Field(
+        default="https://gitlab.gnome.org", description="Whose ID tokens are taken; https, or loopback"
+    )
+    gitlab_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
+    issuer_keys_ttl_s: float = Field(default=3600, description="How long the issuer's keys are kept")
+    issuer_keys_cooldown_s: float = Field(default=60, description="How long an unknown key id is not asked for again")
+    trusted_namespaces: Words = Field(
+        default=("GNOME",), description="A project NS/MODULE there may claim the unclaimed module of its own name"
+    )
+    pipeline_sources: Words = Field(default=("push",), description="Accepted `pipeline_source` values")
+    sandbox: bool = Field(
+        default=False, description="Unprotected and non-tag refs are taken, and every answer says SANDBOX"
+    )
 
-    compressions: Words = ACCEPTED
-    max_tarball_bytes: int = 1024 * _MIB
-    upload_timeout_s: float = 3600
-    upload_idle_timeout_s: float = 30
-    upload_min_rate_bytes_per_s: int = 4096
-    upload_rate_grace_s: float = 30
+    compressions: Words = Field(default=ACCEPTED, description="Accepted tarballs: some of xz, gz, bz2, zst")
+    max_tarball_bytes: int = Field(default=1024 * _MIB, description="The longest tarball")
+    upload_timeout_s: float = Field(default=3600, description="How long an upload may take in all")
+    upload_idle_timeout_s: float = Field(default=30, description="How long nothing may come")
+    upload_min_rate_bytes_per_s: int = Field(default=4096, description="The slowest upload, on average")
+    upload_rate_grace_s: float = Field(default=30, description="From when on the rate counts")
 
-    max_expanded_bytes: int = _LIMITS.expanded_bytes
-    max_expansion_ratio: int = _LIMITS.ratio
-    max_members: int = _LIMITS.members
-    max_member_path_bytes: int = _LIMITS.path_bytes
-    max_member_depth: int = _LIMITS.path_depth
-    max_member_header_bytes: int = _LIMITS.header_bytes
-    max_decoder_memory_bytes: int = _LIMITS.decoder_memory_bytes
-    max_news_bytes: int = _LIMITS.text_bytes
+    max_expanded_bytes: int = Field(default=_LIMITS.expanded_bytes, description="The largest archive, decompressed")
+    max_expansion_ratio: int = Field(default=_LIMITS.ratio, description="The highest expansion, above 128 MiB")
+    max_members: int = Field(default=_LIMITS.members, description="The most members of an archive")
+    max_member_path_bytes: int = Field(default=_LIMITS.path_bytes, description="The longest path of a member")
+    max_member_depth: int = Field(default=_LIMITS.path_depth, description="The deepest path of a member")
+    max_member_header_bytes: int = Field(
+        default=_LIMITS.header_bytes, description="The longest extended header of a member"
+    )
+    max_decoder_memory_bytes: int = Field(
+        default=_LIMITS.decoder_memory_bytes, description="What xz may need: its dictionary"
+    )
+    max_news_bytes: int = Field(
+        default=_LIMITS.text_bytes, description="The longest NEWS or ChangeLog that is published"
+    )
 
-    log_format: str = Field(default="text", pattern="^(text|json)$")
+    log_format: str = Field(
+        default="text", pattern="^(text|json)$", description="`text`, or `json` for one object a line"
+    )
 
     @field_validator("compressions", "trusted_namespaces", "pipeline_sources", mode="before")
     @classmethod

@@ -3,10 +3,14 @@
 import gzip
 import io
 import lzma
+import os
 import tarfile
+import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 EPOCH = 1_700_000_000
+_MIB = 1024 * 1024
 
 
 def tar(members: Mapping[str, bytes], top: str) -> bytes:
@@ -36,3 +40,19 @@ def a_tarball(filename: str, *, salt: str = "", **texts: str) -> bytes:
     members = {"meson.build": f"project('{stem}{salt}')\n".encode()}
     members |= {name: text.encode() for name, text in texts.items()}
     return compress(compression, tar(members, stem))
+
+
+def noise_tarball(release: str, size: int, home: Path, **texts: str) -> Path:
+    """Write a .tar.gz of *size* bytes (whole MiB) that cannot be compressed, as stored blocks: quickly made."""
+    noise, packer = os.urandom(_MIB), zlib.compressobj(0, wbits=16 + zlib.MAX_WBITS)
+    member = tarfile.TarInfo(f"{release}/noise")
+    member.size = size
+    path = home / f"{release}.tar.gz"
+    with path.open("wb") as file:
+        file.write(packer.compress(member.tobuf(tarfile.USTAR_FORMAT)))
+        for _ in range(size // _MIB):
+            file.write(packer.compress(noise))
+        file.write(
+            packer.compress(tar({name: text.encode() for name, text in texts.items()}, release)) + packer.flush()
+        )
+    return path

@@ -6,6 +6,7 @@ is shown is read back over HTTP.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def run(port: int, *, once: bool) -> int:
     home = Path(tempfile.mkdtemp(prefix="release-service-demo-"))
     base = f"http://127.0.0.1:{_free(port)}"
     service = _serve(gitlab, home, base)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl+C: leave nothing running
     try:
         if not _is_ready(base, service):
             _out.print((home / "service.log").read_text())

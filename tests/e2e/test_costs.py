@@ -3,9 +3,7 @@
 import os
 import socket
 import subprocess
-import tarfile
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import components
+from builders import noise_tarball
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 MIB = 1024 * 1024
 
@@ -79,20 +78,6 @@ def test_memory_is_bounded_with_eight_uploads_at_once(
 
 def warm_up(base: str, gitlab: StandInGitLab, home: Path) -> None:
     assert send(base, gitlab, noise_tarball("small-1.0", MIB, home)) == "201"
-
-
-def noise_tarball(release: str, size: int, home: Path) -> Path:
-    """Write a tarball of *size* bytes that cannot be compressed, as stored gzip blocks: quickly made."""
-    noise, packer = os.urandom(MIB), zlib.compressobj(0, wbits=16 + zlib.MAX_WBITS)
-    member = tarfile.TarInfo(f"{release}/noise")
-    member.size = size
-    path = home / f"{release}.tar.gz"
-    with path.open("wb") as file:
-        file.write(packer.compress(member.tobuf(tarfile.USTAR_FORMAT)))
-        for _ in range(size // MIB):
-            file.write(packer.compress(noise))
-        file.write(packer.compress(bytes(1024)) + packer.flush())
-    return path
 
 
 def send(base: str, gitlab: StandInGitLab, path: Path) -> str:

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 import components
-from builders import compress, tar
+from builders import noise_tarball
 from release_service import checksum
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment
@@ -20,14 +20,8 @@ pytestmark = pytest.mark.real
 
 # Of an upload's whole time, measured in the same run; beyond 1 it is over.
 MOMENTS = sorted(random.Random(20).uniform(0.02, 1.05) for _ in range(20))  # noqa: S311 - the same in each run
+MIB = 1024 * 1024
 NEWS = "1\n2\n3\n4\n"
-
-
-def tarball(name: str) -> bytes:
-    noise = random.Random(name).randbytes(24 * 1024 * 1024)  # noqa: S311 - no secret
-    return compress(
-        "gz", tar({"noise": noise, "NEWS": f"{name}a\n{name}b\n{name}c\n{NEWS}".encode()}, name[: -len(".tar.gz")])
-    )
 
 
 def send(base: str, token: str, path: Path) -> subprocess.Popen[bytes]:
@@ -50,9 +44,8 @@ def test_the_same_bytes_again_mend_a_death_at_any_moment(
     log = tmp_path / "log"
     whole_time = 0.0
     for number, moment in enumerate([None, *MOMENTS[group::4]]):
-        name = f"gtk-4.18.{number}.tar.gz"
-        path = tmp_path / name
-        path.write_bytes(tarball(name))
+        news = f"{number}a\n{number}b\n{number}c\n{NEWS}"
+        path = noise_tarball(f"gtk-4.18.{number}", 32 * MIB, tmp_path, NEWS=news)
         token = gitlab.token("GNOME/gtk", f"4.18.{number}")
         with components.service(environment, log) as (base, process):
             began = time.monotonic()
@@ -67,7 +60,7 @@ def test_the_same_bytes_again_mend_a_death_at_any_moment(
         with components.service(environment, log) as (base, _):
             assert status_of(send(base, gitlab.token("GNOME/gtk", f"4.18.{number}"), path)) in {200, 201}
             if kind == "embedded":
-                is_whole(base, name, path.read_bytes())
+                is_whole(base, path.name, path.read_bytes())
         assert list((tmp_path / "staging").iterdir()) == []
 
 
