@@ -50,11 +50,13 @@ def check_pin(pinned: Sequence[Publisher], job: GitLabJob, name: TarballName, po
     if not pinned:
         _check_claimable(job, name, policy)
         return
+    # All of them first: a project made anew is registered beside the one that had its path.
+    own = (job.project_id, job.namespace_id, job.project_path)
+    if any((publisher.project_id, publisher.namespace_id, publisher.project_path) == own for publisher in pinned):
+        return
     for publisher in pinned:
         same_path = publisher.project_path == job.project_path
         if publisher.project_id == job.project_id:
-            if publisher.namespace_id == job.namespace_id and same_path:
-                return
             raise ProjectMoved(
                 f"Project {job.project_id} was registered as {publisher.project_path}, and is "
                 f"{shown(job.project_path)} now.",

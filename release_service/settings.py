@@ -57,6 +57,8 @@ class Settings(BaseSettings):
         default=False, description="Unprotected and non-tag refs are taken, and every answer says SANDBOX"
     )
 
+    max_header_bytes: int = Field(default=64 * 1024, description="The longest header of a request")
+    header_timeout_s: float = Field(default=20, description="How long a request's header may take")
     compressions: Words = Field(default=ACCEPTED, description="Accepted tarballs: some of xz, gz, bz2, zst")
     max_tarball_bytes: int = Field(default=1024 * _MIB, description="The longest tarball")
     upload_timeout_s: float = Field(default=3600, description="How long an upload may take in all")

@@ -1,5 +1,7 @@
 """Fixtures: real components once a session, fresh databases, buckets and directories for each test."""
 
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -25,13 +27,15 @@ def gitlab() -> Iterator[StandInGitLab]:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server."""
-    home = tmp_path_factory.mktemp("postgresql")
-    for parent in [home, *home.parents[:2]]:
-        parent.chmod(0o755)  # the server runs as another user
-    with components.postgresql(home) as url:
-        yield url
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server.  It runs as another user, so its files are not below pytest's private directory."""
+    home = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    home.chmod(0o755)
+    try:
+        with components.postgresql(home) as url:
+            yield url
+    finally:
+        shutil.rmtree(home)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def postgresql_url(postgresql: str) -> str:
     """An empty PostgreSQL database of the test's own."""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        connection.execute(f"CREATE DATABASE {name}")
     return postgresql.rpartition("/")[0] + f"/{name}"
 
 

@@ -40,7 +40,7 @@ class Uploads:
         project = claims.pop("project", f"GNOME/{module}")
         return self.gitlab.token(project, claims.pop("tag", version), **claims)
 
-    def keys(self) -> list[str]:
+    def stored(self) -> list[str]:
         """Return every key in the store."""
         return list(self.parts.service.store.keys(""))
 

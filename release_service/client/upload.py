@@ -22,10 +22,11 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service has said: the HTTP status (0: it could not be reached) and the JSON body."""
+    """What the service has said: HTTP status (0: it could not be reached), JSON body, when to ask again (0: unsaid)."""
 
     status: int
     body: dict[str, Any]
+    retry_after_s: int = 0
 
     @property
     def is_published(self) -> bool:
@@ -56,26 +57,26 @@ def upload(server: str, token: str, path: Path, progress: Sent, tell: Tell) -> A
     url = f"{server.rstrip('/')}/api/v1/tarballs/{quote(path.name, safe='+')}"
     with httpx2.Client(timeout=_TIMEOUT) as http:
         for attempt in range(1, _TRIES + 1):
-            answer, wait_s = _send(http, url, headers, path, progress)
+            answer = _send(http, url, headers, path, progress)
             if attempt == _TRIES or not answer.is_worth_retrying:
                 break
+            wait_s = min(answer.retry_after_s or 2**attempt, _LONGEST_WAIT_S)
             tell(f"{_reason(answer)}; trying again in {wait_s} s ({attempt} of {_TRIES - 1})")
             time.sleep(wait_s)
     return answer
 
 
-def _send(http: httpx2.Client, url: str, headers: dict[str, str], path: Path, progress: Sent) -> tuple[Answer, int]:
-    """Send once; return the answer, and how long to wait before the next attempt (seconds)."""
+def _send(http: httpx2.Client, url: str, headers: dict[str, str], path: Path, progress: Sent) -> Answer:
     try:
         answer = http.put(url, headers=headers, content=_pieces(path, progress))
     except httpx2.TransportError as error:
-        return Answer(0, {"title": "The service cannot be reached", "detail": type(error).__name__}), 5
+        return Answer(0, {"title": "The service cannot be reached", "detail": type(error).__name__})
     try:
         body = answer.json()
     except ValueError:
         body = {"title": f"The service answered {answer.status_code}", "detail": answer.text[:500]}
-    after = answer.headers.get("retry-after", "5")
-    return Answer(answer.status_code, body), min(int(after) if after.isdigit() else 5, _LONGEST_WAIT_S)
+    after = answer.headers.get("retry-after", "")
+    return Answer(answer.status_code, body, int(after) if after.isascii() and after.isdigit() else 0)
 
 
 def _pieces(path: Path, progress: Sent) -> Iterator[bytes]:

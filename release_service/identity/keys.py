@@ -21,6 +21,8 @@ _TIMEOUT_S = 5.0
 _MAX_BYTES = 256 * 1024
 _RETRY_S = 1.0
 _SHORTEST_KEY_BITS = 2048
+# What a document that is no key set can make of us; nested too deeply, it is a RecursionError.
+_UNUSABLE = (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, TypeError, LookupError, RecursionError)
 
 
 class IssuerKeys:
@@ -80,7 +82,7 @@ class IssuerKeys:
             async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
                 discovery = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
                 return _usable(await _document(http, self._jwks_uri(discovery)))
-        except (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, TypeError, LookupError) as error:
+        except _UNUSABLE as error:
             self._failed_at = time.monotonic()
             detail = f"The keys of {self._issuer} cannot be fetched ({type(error).__name__})."
             raise IssuerUnavailable(detail, retry_after_s=30) from error

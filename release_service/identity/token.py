@@ -82,7 +82,7 @@ def _decode(part: str) -> bytes:
 
 def _object(part: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(part, object_pairs_hook=_members, parse_constant=_no_constant)
+        value = json.loads(part.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise NotAuthenticated("A part of the token is not JSON of the plain kind.") from None
     if not isinstance(value, dict):

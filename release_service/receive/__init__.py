@@ -21,7 +21,7 @@ from release_service.errors import DigestMismatch, OutOfSpace, TooLarge, UploadC
 from release_service.tarball import TarballName
 
 # Hashing and writing go to a thread in pieces of this size, while the next piece arrives.
-_PIECE_BYTES = 512 * 1024
+_PIECE_BYTES = 1024 * 1024
 
 
 class Body(Protocol):
@@ -112,18 +112,23 @@ class _Writer:
         try:
             async for piece in _pieces(chunks):
                 if writing is not None:
-                    await writing
+                    await asyncio.shield(writing)
                 writing = asyncio.ensure_future(asyncio.to_thread(self._write, piece))
-        finally:
-            # The thread uses the file: it must be done before the file is closed.
             if writing is not None:
-                await writing
+                await asyncio.shield(writing)
+        finally:
+            # The thread uses the file: it must be done before the file is closed, also if we are cancelled.
+            if writing is not None:
+                await asyncio.wait([writing])
+                writing.exception()  # raised above, or hidden by what came before it
 
     def _write(self, piece: bytes) -> None:
         try:
-            self._file.write(piece)
+            rest = memoryview(piece)
+            while rest:  # a disk that fills up takes a part without a word
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                 raise OutOfSpace("The disk that uploads are received on is full.", retry_after_s=300) from None
             raise
         self._digest.update(piece)

@@ -10,8 +10,8 @@ import fcntl
 import hashlib
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,12 +32,8 @@ class LocalStore:
     @contextlib.contextmanager
     def stage(self, key: str, source: Source) -> Iterator[Staged]:
         """Write the file's bytes through to the disk meanwhile.  (See ReleaseStore.stage.)"""
-        synced = threading.Thread(target=os.fsync, args=[source.file.fileno()])
-        synced.start()
-        try:
-            yield _StagedFile(self, key, source, synced)
-        finally:
-            synced.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="settle") as thread:
+            yield _StagedFile(self, key, source, thread.submit(_settle, source.file))
 
     def add(self, key: str, content: bytes) -> None:
         """Write a small file once.  (See ReleaseStore.add.)"""
@@ -45,6 +41,7 @@ class LocalStore:
             path = self._path(key)
             with _nameless(path.parent) as file:
                 file.write(content)
+                _settle(file)
                 self.link(file, path, sha256=hashlib.sha256(content).hexdigest())
 
     def read(self, key: str) -> Document | None:
@@ -67,6 +64,7 @@ class LocalStore:
                 temporary.unlink(missing_ok=True)  # a writer died here, holding the lock that we hold now
                 with _nameless(path.parent) as file:
                     file.write(content)
+                    _settle(file)
                     _name(file, temporary)
                 temporary.replace(path)
                 os.fsync(directory)
@@ -94,7 +92,7 @@ class LocalStore:
         """Let go of nothing: a directory has no connections."""
 
     def link(self, file: BinaryIO, path: Path, *, sha256: str) -> None:
-        """Give the nameless *file* its name, unless bytes of that name are there."""
+        """Give the nameless, settled *file* its name, unless bytes of that name are there."""
         try:
             _name(file, path)
         except FileExistsError:
@@ -112,12 +110,13 @@ class LocalStore:
 class _StagedFile:
     """A received file that only lacks its name."""
 
-    def __init__(self, store: LocalStore, key: str, source: Source, synced: threading.Thread) -> None:
-        self._store, self._key, self._source, self._synced = store, key, source, synced
+    def __init__(self, store: LocalStore, key: str, source: Source, settled: Future[None]) -> None:
+        self._store, self._key, self._source, self._settled = store, key, source, settled
 
     def add(self) -> None:
-        self._synced.join()
         with _outages():
+            # The kernel tells of a failed write once: whoever misses it here believes the next fsync.
+            self._settled.result()
             path = self._store.root / self._key
             _make_directories(path.parent)
             self._store.link(self._source.file, path, sha256=self._source.sha256)
@@ -136,14 +135,19 @@ def _outages() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nameless(directory: Path) -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+    with tempfile.TemporaryFile(dir=directory) as file:
         yield file
 
 
-def _name(file: BinaryIO, path: Path) -> None:
-    """Link *file* to *path* after its bytes are on the disk; FileExistsError if that is taken."""
+def _settle(file: BinaryIO) -> None:
+    """Do what a file needs before it gets a name: everybody may read it, and its bytes are on the disk."""
+    file.flush()
     os.fchmod(file.fileno(), _READABLE)
     os.fsync(file.fileno())
+
+
+def _name(file: BinaryIO, path: Path) -> None:
+    """Link the settled *file* to *path*; FileExistsError if that is taken."""
     # linkat() with AT_SYMLINK_FOLLOW is how a nameless file gets a name; a directory descriptor is what
     # makes Python call it.  link(), unlike rename(), refuses to overwrite.
     with _opened(path.parent) as directory:

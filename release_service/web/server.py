@@ -10,6 +10,7 @@ from release_service import log
 from release_service.db import migrate
 from release_service.settings import Settings
 from release_service.web.app import create_app
+from release_service.web.connection import Connection
 from release_service.wiring import build
 
 _GRACE_S = 25
@@ -28,12 +29,18 @@ def run(host: str, port: int) -> None:
         migrate.upgrade(engine)
     elif not migrate.is_current(engine):
         _stop("The database is not migrated: run 'release-service migrate' first.")
+
+    class Limited(Connection):
+        max_header_bytes = settings.max_header_bytes
+        header_timeout_s = settings.header_timeout_s
+
     uvicorn.run(
         create_app(parts),
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=Limited,
+        ws="none",
         access_log=False,
         server_header=False,
         log_config=None,

@@ -13,8 +13,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import KINDS
 
+from conftest import KINDS
 from release_service.errors import AlreadyStored, Changed
 from release_service.store import ReleaseStore, Source
 from release_service.store.local import LocalStore
@@ -41,7 +41,7 @@ def received(tmp_path: Path) -> Iterator[Callable[[bytes], Source]]:
     opened: list[BinaryIO] = []
 
     def receive(content: bytes) -> Source:
-        file: BinaryIO = tempfile.TemporaryFile(dir=tmp_path, buffering=0)  # type: ignore[assignment] # noqa: SIM115 - closed below
+        file: BinaryIO = tempfile.TemporaryFile(dir=tmp_path, buffering=0)  # noqa: SIM115 - closed below
         opened.append(file)
         file.write(content)
         return Source(file, len(content), hashlib.sha256(content).hexdigest())
@@ -223,6 +223,6 @@ def test_this_server_refuses_a_put_under_another_if_match(s3: Callable[..., None
 def test_this_server_refuses_bytes_that_do_not_match_their_checksum(s3: Callable[..., None]) -> None:
     with pytest.raises(
         ClientError,
-        match="BadDigest|InvalidDigest|ChecksumMismatch|XAmzContentChecksumMismatch|BadRequest|InvalidRequest",
+        match=r"BadDigest|InvalidDigest|ChecksumMismatch|XAmzContentChecksumMismatch|BadRequest|InvalidRequest",
     ):
         s3(Body=b"1", ChecksumSHA256="A" * 43 + "=")

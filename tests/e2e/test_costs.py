@@ -37,7 +37,7 @@ def test_a_401_costs_the_client_less_than_a_mebibyte_of_200(serving: tuple[str, 
             b"PUT /api/v1/tarballs/gtk-4.18.1.tar.xz HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a.b.c\r\n"
             b"Content-Length: %d\r\n\r\n" % (200 * MIB)
         )
-        client.setblocking(False)  # noqa: FBT003 - the socket's own signature
+        client.setblocking(False)
         sent, answer = 0, b""
         until = time.monotonic() + 20
         while not answer and time.monotonic() < until:

@@ -17,7 +17,7 @@ GOOD = a_tarball(NAME)
 
 
 def nothing_is_left(uploads: Uploads) -> None:
-    assert uploads.keys() == []
+    assert uploads.stored() == []
     assert set(uploads.rows().values()) == {0}
     assert uploads.staged() == []
 
@@ -106,14 +106,14 @@ def test_bytes_that_are_not_those_the_sender_meant_are_refused(uploads: Uploads)
 
 def test_the_sha256_part_is_checked_also_when_it_comes_last(uploads: Uploads) -> None:
     headers = {"Authorization": f"Bearer {uploads.token(NAME)}"}
-    files = [("tarball", (NAME, GOOD)), ("sha256", (None, "0" * 64))]
+    files: Any = [("tarball", (NAME, GOOD)), ("sha256", (None, "0" * 64))]
     answer = uploads.http.post("/install-module-release", headers=headers, files=files)
     assert (answer.status_code, "(digest_mismatch)" in answer.text) == (422, True)
 
 
 def test_a_signature_is_refused_rather_than_ignored(uploads: Uploads) -> None:
     headers = {"Authorization": f"Bearer {uploads.token(NAME)}"}
-    files = [("tarball", (NAME, GOOD)), ("signature", ("x.asc", "-----BEGIN PGP"))]
+    files: Any = [("tarball", (NAME, GOOD)), ("signature", ("x.asc", "-----BEGIN PGP"))]
     answer = uploads.http.post("/install-module-release", headers=headers, files=files)
     assert (answer.status_code, "(signature_not_accepted)" in answer.text) == (422, True)
 

@@ -16,10 +16,10 @@ def test_a_case_twin_of_a_registered_module_is_refused(
 ) -> None:
     with make_uploads(environment_of("embedded"), gitlab) as uploads:
         uploads.post("GLib-2.80.0.tar.xz", a_tarball("GLib-2.80.0.tar.xz"))
-        keys, rows = uploads.keys(), uploads.rows()
+        keys, rows = uploads.stored(), uploads.rows()
         answer = uploads.post("glib-2.80.1.tar.xz", a_tarball("glib-2.80.1.tar.xz"))
         assert (answer.status_code, "(case_twin)" in answer.text) == (400, True)
-        assert (uploads.keys(), uploads.rows()) == (keys, rows)
+        assert (uploads.stored(), uploads.rows()) == (keys, rows)
 
 
 def test_a_project_that_was_renamed_or_made_anew_is_told_so(
@@ -27,12 +27,12 @@ def test_a_project_that_was_renamed_or_made_anew_is_told_so(
 ) -> None:
     with make_uploads(environment_of("embedded"), gitlab, trusted_namespaces=("GNOME", "World")) as uploads:
         uploads.post(NAME, GOOD)
-        keys = uploads.keys()
+        keys = uploads.stored()
         later = "gtk-4.18.2.tar.xz"
         for claims in ({"project": "World/gtk"}, {"project_id": "77"}, {"namespace_id": "9"}):
             answer = uploads.post(later, a_tarball(later), **claims)
             assert (answer.status_code, "(project_not_pinned)" in answer.text) == (403, True), answer.text
-        assert uploads.keys() == keys
+        assert uploads.stored() == keys
 
 
 def test_a_sandbox_takes_unprotected_refs_and_says_what_it_is(
@@ -64,4 +64,4 @@ def test_the_issuer_being_down_is_no_fault_of_the_token(
         finally:
             gitlab.is_down = False
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-        assert uploads.keys() == []
+        assert uploads.stored() == []

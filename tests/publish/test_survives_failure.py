@@ -116,7 +116,7 @@ FAILURES = {
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_sending_the_same_bytes_again_mends_a_failure_at_any_effect(
-    embedded: Uploads, failure: str, after: bool
+    embedded: Uploads, failure: str, *, after: bool
 ) -> None:
     part, raised = FAILURES[failure]
     whole = embedded.parts.service
@@ -157,7 +157,7 @@ def cache_json_files(cache: Document | None) -> list[dict[str, str]]:
 def release_is_whole(uploads: Uploads, name: str) -> None:
     stem = name.removesuffix(".tar.xz")
     version = stem.removeprefix("gtk-")
-    keys = uploads.keys()
+    keys = uploads.stored()
     for ext in ("tar.xz", "sha256sum", "news", "release.json"):
         assert f"sources/gtk/4.18/{stem}.{ext}" in keys
     assert cache_json.versions("gtk", uploads.read("sources/gtk/cache.json"))[-1] == version
@@ -192,7 +192,7 @@ def test_a_promise_of_another_series_is_kept_by_the_next_release(embedded: Uploa
     embedded.http.app.state.parts = embedded.parts  # type: ignore[attr-defined]
     assert embedded.rows()["follow_ups"] == 2
     assert embedded.post("gtk-4.18.0.tar.xz", a_tarball("gtk-4.18.0.tar.xz")).status_code == 201
-    assert "sources/gtk/4.16/LATEST-IS-4.16.1" in embedded.keys()
+    assert "sources/gtk/4.16/LATEST-IS-4.16.1" in embedded.stored()
     assert b"gtk-4.16.1.tar.xz" in embedded.read("sources/gtk/4.16/index.html")
 
 
@@ -214,4 +214,4 @@ def test_other_bytes_in_the_store_are_an_alarm_and_stay(embedded: Uploads) -> No
     answer = embedded.post("gtk-4.18.0.tar.xz", a_tarball("gtk-4.18.0.tar.xz"))
     assert (answer.status_code, "store_conflict" in answer.text) == (503, True)
     assert embedded.read(key) == b"not ours"
-    assert "sources/gtk/cache.json" not in embedded.keys()
+    assert "sources/gtk/cache.json" not in embedded.stored()

@@ -15,7 +15,7 @@ def test_a_first_release_stands_in_the_tree_with_all_that_belongs_to_it(uploads:
     answer = uploads.post("gtk+-3.24.52.tar.xz", tarball)
     assert answer.status_code == 201, answer.text
     directory = "sources/gtk+/3.24"
-    assert uploads.keys() == [
+    assert uploads.stored() == [
         "robots.txt",
         f"{directory}/LATEST-IS-3.24.52",
         f"{directory}/gtk+-3.24.52.changes",
@@ -46,7 +46,8 @@ def test_cache_json_is_the_documented_text(uploads: Uploads) -> None:
         b'[4, {"gnome-shell": {'
         b'"48.alpha": {"tar.xz": "48/gnome-shell-48.alpha.tar.xz", "sha256sum": "48/gnome-shell-48.alpha.sha256sum"}, '
         b'"48.0": {"tar.xz": "48/gnome-shell-48.0.tar.xz", "sha256sum": "48/gnome-shell-48.0.sha256sum"}, '
-        b'"49.alpha": {"tar.xz": "49/gnome-shell-49.alpha.tar.xz", "sha256sum": "49/gnome-shell-49.alpha.sha256sum"}}}, '
+        b'"49.alpha": {"tar.xz": "49/gnome-shell-49.alpha.tar.xz", "sha256sum": "49/gnome-shell-49.alpha.sha256sum"}}'
+        b"}, "
         b'{"gnome-shell": ["48.alpha", "48.0", "49.alpha"]}, '
         b'{"48": ["LATEST-IS-48.0", "gnome-shell-48.alpha.release.json", "gnome-shell-48.0.release.json"], '
         b'"49": ["LATEST-IS-49.alpha", "gnome-shell-49.alpha.release.json"], ".": ["cache.json"]}]'
@@ -57,7 +58,7 @@ def test_latest_is_the_newest_version_and_not_the_last_installed(uploads: Upload
     for version in ("48.2", "48.1", "48.10"):
         filename = f"gnome-shell-{version}.tar.xz"
         assert uploads.post(filename, a_tarball(filename)).status_code == 201
-        latest = [key for key in uploads.keys() if "LATEST-IS" in key]
+        latest = [key for key in uploads.stored() if "LATEST-IS" in key]
         newest = "48.10" if version == "48.10" else "48.2"
         assert latest == [f"sources/gnome-shell/48/LATEST-IS-{newest}"]
 
@@ -76,7 +77,7 @@ def test_news_that_says_nothing_new_is_not_published(uploads: Uploads) -> None:
     for version in ("48.0", "48.1"):
         filename = f"gnome-shell-{version}.tar.xz"
         assert uploads.post(filename, a_tarball(filename, NEWS=NEWS_48_0)).status_code == 201
-    keys = uploads.keys()
+    keys = uploads.stored()
     assert "sources/gnome-shell/48/gnome-shell-48.0.news" in keys
     assert "sources/gnome-shell/48/gnome-shell-48.1.news" not in keys
 

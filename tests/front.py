@@ -1,0 +1,152 @@
+"""The tree as readers reach it: the service itself, or Varnish in front of the bucket; and what is published there."""
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import httpx2
+
+import components
+from release_service.demo.gitlab import StandInGitLab
+
+_VCL = Path(__file__).with_name("front.vcl.in")
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Where readers ask, and how the front is made to forget what it keeps (a purge of all)."""
+
+    url: str
+    forget: Callable[[], None]
+
+
+@contextlib.contextmanager
+def varnish(home: Path, s3_url: str, bucket: str) -> Iterator[Front]:
+    """Run Varnish on loopback, in *home*, as the CDN of *bucket*."""
+    varnishd = components.needs("varnishd", "varnish")
+    s3 = urlsplit(s3_url)
+    places = {"HOST": s3.hostname, "PORT": s3.port, "BUCKET": bucket}
+    text = _VCL.read_text()
+    for name, value in places.items():
+        text = text.replace(f"@{name}@", str(value))
+    vcl = home / "front.vcl"
+    vcl.write_text(text)
+    url, purge = (f"http://127.0.0.1:{components.free_port()}" for _ in range(2))
+    sockets = [f"http={urlsplit(url).netloc}", f"purge={urlsplit(purge).netloc}"]
+    options: list[str | Path] = [
+        "-n",
+        home / "work",
+        "-f",
+        vcl,
+        "-s",
+        "malloc,64m",
+        "-j",
+        "none",
+        "-p",
+        "http_gzip_support=off",
+    ]
+    command = [varnishd, "-F", "-a", sockets[0], "-a", sockets[1], *options]
+
+    def forget() -> None:
+        httpx2.get(purge).raise_for_status()
+
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=home)
+    try:
+        components.wait_until(lambda: httpx2.get(f"{url}/").status_code == 404, process)
+        yield Front(url, forget)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def let_anyone_read(s3_url: str, bucket: str, keys: str = "*") -> None:
+    """Allow reading *keys* without credentials, as the bucket behind a CDN that does not sign would."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": ["s3:GetObject"],
+        "Resource": [f"arn:aws:s3:::{bucket}/{keys}"],
+    }
+    with closing(boto3.client("s3", endpoint_url=s3_url)) as s3:
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Who publishes a module."""
+
+    path: str
+    id: str
+    namespace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A published tree over HTTP: `url` is where readers ask, `service` where maintainers upload.
+
+    `tarballs`: what was published, by file name.
+    """
+
+    kind: str
+    url: str
+    service: str
+    forget: Callable[[], None]
+    gitlab: StandInGitLab
+    projects: dict[str, Project]
+    tarballs: dict[str, bytes] = field(default_factory=dict)
+
+    def upload(self, filename: str, content: bytes) -> int:
+        """Publish as GNOME's CI component does; the front keeps what it has.  Returns the status."""
+        module, _, version = filename.partition(".tar.")[0].rpartition("-")
+        project = self.projects[module]
+        token = self.gitlab.token(
+            project.path, version, project_id=project.id, job_project_id=project.id, namespace_id=project.namespace_id
+        )
+        answer = httpx2.post(
+            f"{self.service}/install-module-release",
+            headers={"Authorization": f"Bearer {token}"},
+            files={"tarball": (filename, content)},
+            timeout=60,
+        )
+        assert answer.is_success, answer.text
+        self.tarballs[filename] = content
+        return answer.status_code
+
+    def url_of(self, filename: str) -> str:
+        """Return where a published tarball is."""
+        return f"{self.url}/{self.path_of(filename)}"
+
+    def path_of(self, filename: str) -> str:
+        """Return the path of a published tarball, without the first slash."""
+        module, _, version = filename.partition(".tar.")[0].rpartition("-")
+        numbers = version.split(".")
+        series = numbers[0] if int(numbers[0]) >= 40 else ".".join(numbers[:2])
+        return f"sources/{module}/{series}/{filename}"
+
+    def sha256(self, filename: str) -> str:
+        """Return the SHA-256 of what was uploaded."""
+        return hashlib.sha256(self.tarballs[filename]).hexdigest()
+
+
+def client_environment(home: Path) -> dict[str, str]:
+    """Return the environment of a reader's program: no proxy, no settings of whoever runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    return kept | {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def run(command: Sequence[str | Path], home: Path, *, exits: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run a reader's program in *home*; a failure says what it printed."""
+    done = subprocess.run(
+        command, cwd=home, env=client_environment(home), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == exits, f"{command[0]} exits {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
