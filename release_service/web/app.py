@@ -62,7 +62,7 @@ async def _answer_routing(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
 
-@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+@router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
 async def home() -> HTMLResponse:
     """Say what this is, and lead to the tree."""
     page = html.write(
