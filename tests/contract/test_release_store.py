@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from conftest import KINDS
-from release_service.errors import AlreadyStored, Changed
+from release_service.errors import AlreadyStored, Changed, StoreUnavailable
 from release_service.store import ReleaseStore, Source
 from release_service.store.local import LocalStore
 from release_service.store.s3 import S3Store
@@ -174,6 +174,17 @@ def test_removing_what_is_not_there_does_nothing(store: ReleaseStore) -> None:
 
 def test_it_answers(store: ReleaseStore) -> None:
     store.ping()
+
+
+def test_bytes_that_the_disk_did_not_keep_are_not_added(tmp_path: Path) -> None:
+    """The kernel tells of a failed write once, to the first fsync: that one must be heard."""
+    reader, writer = os.pipe()  # fsync fails on a pipe, as on a disk that has lost a page
+    with open(reader, "rb", buffering=0) as file, open(writer, "wb"):  # noqa: PTH123 - descriptors
+        store = LocalStore(tmp_path / "tree")
+        source = Source(file, 1, "0" * 64)
+        with store.stage(KEY, source) as staged, pytest.raises(StoreUnavailable):
+            staged.add()
+    assert list(store.keys("")) == []
 
 
 @pytest.mark.real
