@@ -13,7 +13,7 @@ $(VENV)/ready: requirements/dev.txt pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV) || \
 	  (echo "python3 cannot make a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

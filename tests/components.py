@@ -135,15 +135,21 @@ def seaweedfs(home: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def service(environment: dict[str, str], log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run `release-service serve` as a process of its own; yield its URL and the process."""
+def service(
+    environment: dict[str, str], log: Path, *, measured: bool = True
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run `release-service serve` as a process of its own; yield its URL and the process.
+
+    *measured*: whether it reports its coverage, which one that will be killed cannot.
+    """
+    inherited = {name: value for name, value in os.environ.items() if measured or not name.startswith("COVERAGE")}
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     urls = {"RELEASE_SERVICE_BASE_URL": base, "RELEASE_SERVICE_PUBLIC_URL": base}
     with log.open("ab") as output:
         process = subprocess.Popen(
             [command("release-service"), "serve", "--port", str(port)],
-            env=os.environ | urls | environment,
+            env=inherited | urls | environment,
             stderr=output,
             cwd=log.parent,
         )

@@ -1,7 +1,7 @@
 """A service built in this process, spoken to over ASGI, with a look at what it leaves behind."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from release_service.db import migrate
 from release_service.db.tables import Base
 from release_service.demo.gitlab import StandInGitLab
 from release_service.settings import Settings
+from release_service.store import ReleaseStore
+from release_service.store.local import LocalStore
+from release_service.store.s3 import S3Store
 from release_service.web.app import create_app
 from release_service.wiring import Parts, build
 
@@ -59,6 +62,17 @@ class Uploads:
     def staged(self) -> list[Path]:
         """Return what lies in the staging directory."""
         return list(self.parts.settings.staging.glob("*"))
+
+
+@contextmanager
+def open_store(environment: Environment) -> Iterator[ReleaseStore]:
+    """Open the store that *environment* names, beside the service that uses it."""
+    url = environment["RELEASE_SERVICE_STORE_URL"]
+    if url.startswith("file:"):
+        yield LocalStore(Path(url.removeprefix("file:")))
+        return
+    with closing(S3Store(url.removeprefix("s3://"), environment["RELEASE_SERVICE_S3_ENDPOINT_URL"])) as store:
+        yield store
 
 
 @contextmanager

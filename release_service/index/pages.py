@@ -25,12 +25,10 @@ def module(name: str, releases: Sequence[Indexed]) -> bytes:
 
 
 def series(name: str, number: str, releases: Sequence[Indexed]) -> bytes:
-    """Return the index of a series: the files of its releases, the newest version first."""
+    """Return the index of a series: its files, the newest version first, the tarball before what belongs to it."""
     mine = [release for release in releases if release.name.version.series == number]
     entries = [html.Entry(paths.latest_name(mine[-1].name.version), mine[-1].day)] if mine else []
     for release in reversed(mine):
-        entries += [
-            html.Entry(f"{release.name.release}.{ext}", release.day, size)
-            for ext, size in sorted(release.files.items())
-        ]
+        exts = sorted(release.files, key=lambda ext: (not ext.startswith("tar."), ext))
+        entries += [html.Entry(f"{release.name.release}.{ext}", release.day, release.files[ext]) for ext in exts]
     return html.write(f"{name} {number}", f"The releases of {name} {number}.", entries)

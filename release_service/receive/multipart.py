@@ -88,22 +88,26 @@ class Form:
 
 def _disposition(block: bytes) -> tuple[str, str | None]:
     """Return the name and the file name that a part's header block gives."""
-    for line in block.decode("utf-8", "replace").split("\n"):
-        field, _, value = line.partition(":")
-        if field.strip().lower() != "content-disposition":
-            continue
-        match = _DISPOSITION.fullmatch(value.strip())
-        found = _PARAMETER.findall(match[1]) if match else []
-        parameters = {key.lower(): text for key, text in found}
-        if len(parameters) == len(found) and "name" in parameters:
-            return parameters["name"], parameters.get("filename")
+    fields = [line.partition(":")[::2] for line in block.decode("utf-8", "replace").split("\n")]
+    dispositions = [value.strip() for field, value in fields if field.strip().lower() == "content-disposition"]
+    match = _DISPOSITION.fullmatch(dispositions[0]) if len(dispositions) == 1 else None
+    found = _PARAMETER.findall(match[1]) if match else []
+    parameters = {key.lower(): text for key, text in found}
+    if len(parameters) == len(found) and "name" in parameters:
+        return parameters["name"], parameters.get("filename")
     raise BadUpload('A part has no plain Content-Disposition: form-data; name="..."; filename="...".')
 
 
 async def _events(stream: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[_Event]:
     """Yield ("header", block), ("data", bytes)..., ("part_end", b"") for each part."""
     pushed = _Pushed()
-    parser = MultipartParser(boundary, pushed.callbacks())  # type: ignore[arg-type]
+    parser = MultipartParser(
+        boundary,
+        pushed.callbacks(),  # type: ignore[arg-type]
+        # Ours is the stricter cap, and says what is wrong.
+        max_header_count=_HEADER_BYTES,
+        max_header_size=2 * _HEADER_BYTES,
+    )
     async for chunk in stream:
         try:
             parser.write(chunk)

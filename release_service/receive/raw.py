@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from release_service.errors import BadUpload, TooLarge, UnsupportedMediaType, shown
 
+_LONGEST_LENGTH = 20  # digits; int() refuses thousands of them
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -14,8 +15,8 @@ def refuse_too_long(headers: Mapping[str, str], max_bytes: int) -> None:
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit()):
         raise BadUpload(f"Content-Length {shown(length)!r} is no number.")
-    if int(length) > max_bytes:
-        raise TooLarge(f"The request says to have {length} bytes; {max_bytes} are allowed.")
+    if len(length) > _LONGEST_LENGTH or int(length) > max_bytes:
+        raise TooLarge(f"The request says to have {shown(length)} bytes; {max_bytes} are allowed.")
     if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("The body is sent encoded (Content-Encoding); send the file as it is.")
 

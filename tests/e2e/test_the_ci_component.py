@@ -11,10 +11,7 @@ import pytest
 import components
 from builders import a_tarball
 from release_service.demo.gitlab import StandInGitLab
-from release_service.store import ReleaseStore
-from release_service.store.local import LocalStore
-from release_service.store.s3 import S3Store
-from uploads import Environment
+from uploads import Environment, open_store
 
 pytestmark = pytest.mark.real
 
@@ -59,14 +56,8 @@ def published_tree(
             done = curl(base, gitlab.token("GNOME/gtk", version), dist / name)
             assert done.returncode == 0, done.stdout
             printed.append(done.stdout.replace(base, "BASE"))
-    store: ReleaseStore
-    if kind == "embedded":
-        store = LocalStore(Path(environment["RELEASE_SERVICE_STORE_URL"].removeprefix("file:")))
-    else:
-        bucket = environment["RELEASE_SERVICE_STORE_URL"].removeprefix("s3://")
-        store = S3Store(bucket, environment["RELEASE_SERVICE_S3_ENDPOINT_URL"])
-    documents = {key: store.read(key) for key in store.keys("")}
-    store.close()
+    with open_store(environment) as store:
+        documents = {key: store.read(key) for key in store.keys("")}
     return {key: document.content for key, document in documents.items() if document}, printed
 
 
