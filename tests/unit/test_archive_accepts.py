@@ -1,0 +1,465 @@
+"""Archives that are odd and good: refusing one of these would stop a release."""
+
+import gzip
+import io
+import lzma
+import os
+import struct
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archives import (
+    COMPRESS,
+    END,
+    GNU,
+    TOP,
+    V7,
+    directory,
+    file,
+    good,
+    hardlink,
+    header,
+    long_name,
+    look,
+    look_at,
+    pax,
+    symlink,
+)
+from release_service.archive import Inspection, Limits
+from release_service.archive.inspector import Inspecting, Inspector, _inspection
+from release_service.errors import BadArchive
+from release_service.tarball import TarballName
+
+NAME = TarballName.parse(f"{TOP}.tar.gz")
+MIB = 1024 * 1024
+
+
+def written_by_tarfile(archive_format: int, *names: str, **fields: object) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=archive_format) as archive:
+        for name in names:
+            member = tarfile.TarInfo(f"{TOP}/{name}")
+            member.size = 3
+            for field, value in fields.items():
+                setattr(member, field, value)
+            archive.addfile(member, io.BytesIO(b"abc"))
+    return buffer.getvalue()
+
+
+LONG = "/".join(["directory-with-a-name"] * 10) + "/file"
+DEEP = "a/" * 60 + "b"
+LONGER = "x" * 200 + "/" + "y" * 250
+GOOD = {
+    "two-members": good() + END,
+    "no-directories": file(f"{TOP}/a") + file(f"{TOP}/b/c") + END,
+    "directory-without-slash": header(TOP, kind=b"5", mode=0o755) + file(f"{TOP}/a") + END,
+    "only-the-top-directory": directory(TOP) + END,
+    "padded-to-10240": (good() + END).ljust(10_240, b"\0"),
+    "10240-zero-bytes-after-the-end": good() + END + bytes(10_240),
+    "directory-twice": directory(TOP) + directory(f"{TOP}/a") * 2 + file(f"{TOP}/a/b") + END,
+    "directory-after-its-files": file(f"{TOP}/a/b") + directory(f"{TOP}/a") + directory(TOP) + END,
+    "empty-file": file(f"{TOP}/empty", b"") + END,
+    "block-sized-file": file(f"{TOP}/block", bytes(512)) + END,
+    "dot-files": file(f"{TOP}/.gitignore") + file(f"{TOP}/.gitlab-ci/x.yml") + file(f"{TOP}/..a") + END,
+    "plus-names": file(f"{TOP}/gtk+/a++.c") + END,
+    "spaces-and-quotes": file(f"{TOP}/a b 'c' \"d\".txt") + END,
+    "unicode-name": file(f"{TOP}/po/\u00e9\u4e2d\u0416.po") + END,
+    "compatible-but-not-equal-names": file(f"{TOP}/m\u00b2") + file(f"{TOP}/m2") + END,
+    "inner-symlink": good() + symlink(f"{TOP}/link", "meson.build") + END,
+    "symlink-upwards-inside": good() + directory(f"{TOP}/a/b") + symlink(f"{TOP}/a/b/link", "../../meson.build") + END,
+    "symlink-to-the-top": good() + directory(f"{TOP}/a") + symlink(f"{TOP}/a/link", "..") + END,
+    "symlink-to-here": good() + symlink(f"{TOP}/link", ".") + END,
+    "symlink-before-its-target": symlink(f"{TOP}/link", "a") + file(f"{TOP}/a") + END,
+    "symlink-by-way-of-a-symlink": good()
+    + directory(f"{TOP}/a/b")
+    + file(f"{TOP}/a/meson.build")
+    + symlink(f"{TOP}/l", "a/b")
+    + symlink(f"{TOP}/m", "l/../meson.build")
+    + END,
+    "symlink-of-mode-777": file(f"{TOP}/a") + symlink(f"{TOP}/link", "a") + END,
+    "hard-link": good() + hardlink(f"{TOP}/link", f"{TOP}/meson.build") + END,
+    "hard-link-to-hard-link": good()
+    + hardlink(f"{TOP}/l", f"{TOP}/meson.build")
+    + hardlink(f"{TOP}/m", f"{TOP}/l")
+    + END,
+    "ustar-prefix": file("file", prefix=f"{TOP}/{'d' * 100}") + END,
+    "gnu-long-name": long_name(f"{TOP}/{LONGER}") + file(TOP, magic=GNU) + END,
+    "gnu-long-link": pax({"path": f"{TOP}/{DEEP}"})
+    + file("x")
+    + long_name(DEEP, b"K")
+    + symlink(f"{TOP}/l", "a")
+    + END,
+    "gnu-long-name-and-link": pax({"path": f"{TOP}/{'x' * 200}/{DEEP}"})
+    + file("x")
+    + long_name(DEEP, b"K")
+    + long_name(f"{TOP}/{LONGER}")
+    + symlink(f"{TOP}/l", "a")
+    + END,
+    "pax-long-name": pax({"path": f"{TOP}/{LONGER}"}) + file("PaxHeaders/long") + END,
+    "pax-size-that-agrees": pax({"size": "8"}) + file(f"{TOP}/a") + END,
+    "pax-float-mtime": pax({"mtime": "1700000000.123456789", "atime": "-1.5"}) + file(f"{TOP}/a") + END,
+    "pax-owner": pax({"uid": "99999999", "gid": "99999999", "uname": "m\u00e9", "gname": "users"})
+    + file(f"{TOP}/a")
+    + END,
+    "pax-comment": pax({"comment": "hello"}) + file(f"{TOP}/a") + END,
+    "pax-empty-header": pax({}) + file(f"{TOP}/a") + END,
+    "git-archive-comment": pax({"comment": "714a629c0b401fdce83e847fc9589983fc6f46bc"}, b"g") + good() + END,
+    "global-then-local-comment": pax({"comment": "a"}, b"g") + pax({"comment": "b"}) + file(f"{TOP}/a") + END,
+    "v7": file(f"{TOP}/a", magic=V7, kind=b"\0") + END,
+    "v7-directory": header(f"{TOP}/", magic=V7, kind=b"\0", mode=0o755) + file(f"{TOP}/a", magic=V7) + END,
+    "gnu-magic": file(f"{TOP}/a", magic=GNU) + END,
+    "gnu-times-in-the-prefix-field": file(f"{TOP}/a", magic=GNU, prefix=b"14731026270\x0014731026270\0") + END,
+    "base-256-size": file(f"{TOP}/a", size=b"\x80" + bytes(10) + b"\x08") + END,
+    "spaces-round-numbers": file(f"{TOP}/a", size=b"         10 ", mode=b"   644 \0") + END,
+    "executable": file(f"{TOP}/configure", mode=0o755) + END,
+    "group-writable": file(f"{TOP}/a", mode=0o664) + directory(f"{TOP}/d", 0o775) + END,
+    "type-bits-in-the-mode": file(f"{TOP}/a", mode=0o100644) + END,
+    "signed-check-sum-agrees": file(f"{TOP}/a") + END,
+    "tarfile-ustar": written_by_tarfile(tarfile.USTAR_FORMAT, "a", LONG[:120]),
+    "tarfile-gnu": written_by_tarfile(tarfile.GNU_FORMAT, "a", LONG, LONGER),
+    "tarfile-pax": written_by_tarfile(tarfile.PAX_FORMAT, "a", LONG, LONGER, "\u00fc", mtime=1.5, uid=10**9),
+    "64-deep": pax({"path": f"{TOP}/{'d/' * 62}f"}) + file("x") + END,
+    "1024-bytes-of-path": pax({"path": f"{TOP}/" + ("e" * 200 + "/") * 5 + "f" * (1023 - 5 * 201 - len(TOP))})
+    + file("x")
+    + END,
+}
+
+
+@pytest.mark.parametrize("archive", GOOD.values(), ids=GOOD)
+def test_an_odd_but_good_archive_is_accepted_without_a_word(archive: bytes) -> None:
+    found = look(archive)
+    assert found.warnings == ()
+    assert found.expanded_bytes == len(archive)
+
+
+def _gzip_with_fields() -> bytes:
+    """A gzip stream whose header has all the optional fields."""
+    extra = struct.pack("<H", 4) + b"XY\0\0"
+    plain = gzip.compress(good() + END, mtime=0)
+    return plain[:3] + b"\x1c" + plain[4:10] + extra + TOP.encode() + b".tar\0" + b"a comment\0" + plain[10:]
+
+
+def _in_two(compress: Callable[[bytes], bytes]) -> bytes:
+    archive = good() + END
+    return compress(archive[:700]) + compress(archive[700:])
+
+
+def _xz(**options: object) -> bytes:
+    return lzma.compress(good() + END, **options)  # type: ignore[arg-type]
+
+
+COMPRESSED = {
+    "xz-two-streams": ("xz", _in_two(COMPRESS["xz"])),
+    "xz-padding": ("xz", COMPRESS["xz"](good() + END) + bytes(8)),
+    "xz-much-padding": ("xz", COMPRESS["xz"](good() + END) + bytes(200_000)),
+    "xz-padding-between-streams": ("xz", lzma.compress(good()) + bytes(4) + lzma.compress(END) + bytes(4)),
+    "xz-empty-stream-first": ("xz", lzma.compress(b"") + lzma.compress(good() + END)),
+    "xz-check-none": ("xz", _xz(check=lzma.CHECK_NONE)),
+    "xz-check-crc32": ("xz", _xz(check=lzma.CHECK_CRC32)),
+    "xz-check-sha256": ("xz", _xz(check=lzma.CHECK_SHA256)),
+    "xz-9": ("xz", _xz(preset=9)),
+    "xz-9-extreme": ("xz", _xz(preset=9 | lzma.PRESET_EXTREME)),
+    "gz-two-members": ("gz", _in_two(COMPRESS["gz"])),
+    "gz-all-header-fields": ("gz", _gzip_with_fields()),
+    "gz-stored": ("gz", gzip.compress(good() + END, compresslevel=0)),
+    "bz2": ("bz2", COMPRESS["bz2"](good() + END)),
+    "bz2-two-streams": ("bz2", _in_two(COMPRESS["bz2"])),
+    "zst": ("zst", COMPRESS["zst"](good() + END)),
+    "zst-two-frames": ("zst", _in_two(COMPRESS["zst"])),
+}
+
+
+@pytest.mark.parametrize(("compression", "content"), COMPRESSED.values(), ids=COMPRESSED)
+@pytest.mark.parametrize("piece", [1, 7, 65_536])
+def test_an_odd_but_good_compression_is_accepted_in_pieces_of_any_size(
+    compression: str, content: bytes, piece: int
+) -> None:
+    found = look_at(content, compression=compression, piece=piece)
+    assert found == Inspection(members=2, expanded_bytes=len(good() + END))
+
+
+@given(st.integers(1, 5000), st.sampled_from(sorted(COMPRESS)))
+def test_the_size_of_the_pieces_does_not_matter(piece: int, compression: str) -> None:
+    archive = good() + file(f"{TOP}/NEWS", b"news\n" * 300) + END
+    found = look(archive, compression=compression, piece=piece)
+    assert found == Inspection(3, len(archive), texts={"NEWS": b"news\n" * 300})
+
+
+def test_what_git_archive_writes_is_accepted(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    def git(*arguments: str) -> bytes:
+        identity = ["-c", "user.name=m", "-c", "user.email=m@gnome.example"]
+        return subprocess.run(
+            ["git", *identity, *arguments], cwd=tmp_path, env=environment, check=True, capture_output=True
+        ).stdout
+
+    git("init", "-q")
+    (tmp_path / "NEWS").write_text("news\n")
+    (tmp_path / LONG).parent.mkdir(parents=True)
+    (tmp_path / LONG).write_text("long\n")
+    (tmp_path / "link").symlink_to("NEWS")
+    git("add", ".")
+    git("commit", "-qm", "one")
+    found = look(git("archive", f"--prefix={TOP}/", "HEAD"))
+    assert found.texts == {"NEWS": b"news\n"}
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("archive_format", ["v7", "oldgnu", "gnu", "ustar", "pax"])
+def test_what_gnu_tar_writes_is_accepted(tmp_path: Path, archive_format: str) -> None:
+    source = tmp_path / TOP
+    source.mkdir()
+    (source / "ChangeLog").write_text("changes\n")
+    (source / "sub").mkdir()
+    (source / "sub/link").symlink_to("../ChangeLog")
+    os.link(source / "ChangeLog", source / "twin")
+    done = subprocess.run(
+        ["tar", "-C", tmp_path, "--sort=name", f"--format={archive_format}", "-cf", "-", TOP],
+        check=True,
+        capture_output=True,
+    )
+    found = look(done.stdout)
+    assert found.texts == {"ChangeLog": b"changes\n"}
+    assert found.warnings == ()
+    assert found.members == 5
+
+
+def test_names_that_differ_in_case_only_are_a_warning() -> None:
+    found = look(file(f"{TOP}/Makefile") + file(f"{TOP}/makefile") + file(f"{TOP}/makefile.am") + END)
+    assert found.warnings == (f"{TOP}/makefile differs from another member in upper and lower case only",)
+
+
+@pytest.mark.parametrize("target", ["subprojects/not/there", "../" + TOP + "/none"])
+def test_a_symlink_to_nothing_is_a_warning(target: str) -> None:
+    found = look(good() + symlink(f"{TOP}/link", target) + END)
+    assert found.warnings == (f"{TOP}/link is a symbolic link to nothing in the archive",)
+
+
+def test_the_texts_are_those_of_the_top_directory_only() -> None:
+    found = look(
+        file(f"{TOP}/NEWS", b"news") + file(f"{TOP}/po/ChangeLog", b"po") + file(f"{TOP}/ChangeLog", b"") + END
+    )
+    assert found.texts == {"NEWS": b"news", "ChangeLog": b""}
+
+
+@pytest.mark.parametrize("member", [directory(f"{TOP}/NEWS"), symlink(f"{TOP}/NEWS", "a"), file(f"{TOP}/NEWS.md")])
+def test_what_is_no_file_called_news_is_no_text(member: bytes) -> None:
+    assert look(member + END).texts == {}
+
+
+def test_a_text_that_is_too_long_is_left_out_with_a_warning() -> None:
+    found = look(file(f"{TOP}/NEWS", b"x" * 1001) + file(f"{TOP}/a") + END, limits=Limits(text_bytes=1000))
+    assert found.texts == {}
+    assert found.warnings == ("NEWS is longer than 1000 bytes: its news is not published",)
+    assert found.members == 2
+
+
+def test_a_text_as_long_as_allowed_is_kept() -> None:
+    found = look(file(f"{TOP}/NEWS", b"x" * 1000) + END, limits=Limits(text_bytes=1000))
+    assert found.texts == {"NEWS": b"x" * 1000}
+
+
+# The process ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def inspector() -> Inspector:
+    return Inspector(Limits())
+
+
+@pytest.fixture
+def received(tmp_path: Path) -> Iterator[BinaryIO]:
+    """A file without a name, as uploads are received into."""
+    with tempfile.TemporaryFile(dir=tmp_path, buffering=0) as staging:
+        yield staging
+
+
+def _whole() -> tuple[bytes, Inspection]:
+    noise = os.urandom(9 * MIB)
+    archive = good() + file(f"{TOP}/noise", noise) + file(f"{TOP}/NEWS", b"news\n\n\0{}") + END
+    return COMPRESS["gz"](archive), Inspection(4, len(archive), texts={"NEWS": b"news\n\n\0{}"})
+
+
+def test_the_process_finds_in_a_whole_file_what_is_there(inspector: Inspector, received: BinaryIO) -> None:
+    content, expected = _whole()
+    received.write(content)
+    with closing(_Ending(inspector.begin(NAME, received.fileno()))) as inspecting:
+        assert inspecting.result(len(content)) == expected
+
+
+def test_the_process_finds_in_a_growing_file_what_is_there(inspector: Inspector, received: BinaryIO) -> None:
+    content, expected = _whole()
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    for start in range(0, len(content), 100_000):
+        received.write(content[start : start + 100_000])
+        inspecting.grown(min(start + 100_000, len(content)))
+    assert inspecting.result(len(content)) == expected
+
+
+def test_the_process_does_not_read_beyond_what_it_was_told(inspector: Inspector, received: BinaryIO) -> None:
+    """What lies behind may be half-written: only the size that was told counts."""
+    content = COMPRESS["gz"](good() + END)
+    received.write(content + b"junk that is not told of")
+    inspecting = inspector.begin(NAME, received.fileno())
+    assert inspecting.result(len(content)).members == 2
+
+
+def test_the_process_refuses_with_the_rules_class_once(inspector: Inspector, received: BinaryIO) -> None:
+    content = COMPRESS["gz"](file("/etc/passwd") + END)
+    received.write(content)
+    with pytest.raises(BadArchive, match=r"absolute path. \[PATH_ABS\]\Z") as caught:
+        inspector.begin(NAME, received.fileno()).result(len(content))
+    assert caught.value.rule == "PATH_ABS"
+    assert caught.value.detail.count("PATH_ABS") == 1
+
+
+def test_a_file_that_is_refused_while_it_grows_is_refused_at_its_end(inspector: Inspector, received: BinaryIO) -> None:
+    content = COMPRESS["gz"](file(f"{TOP}/../x") + file(f"{TOP}/noise", os.urandom(9 * MIB)) + END)
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    received.write(content)
+    inspecting.grown(5 * MIB)
+    inspecting._process.wait(30)
+    inspecting.grown(len(content))
+    with pytest.raises(BadArchive, match="PATH_DOTDOT"):
+        inspecting.result(len(content))
+
+
+def test_an_empty_file_is_refused_by_the_process(inspector: Inspector, received: BinaryIO) -> None:
+    with pytest.raises(BadArchive, match="FORMAT"):
+        inspector.begin(NAME, received.fileno()).result(0)
+
+
+def test_the_process_ends_when_the_upload_is_given_up(inspector: Inspector, received: BinaryIO) -> None:
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    process = inspecting._process
+    assert process.poll() is None
+    inspecting.end()
+    inspecting.end()
+    assert process.returncode is not None
+
+
+def test_the_process_ends_by_itself_when_its_parent_is_gone(inspector: Inspector, received: BinaryIO) -> None:
+    """Killed with SIGKILL, a parent ends nothing: all the process sees is that its input closes."""
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    assert inspecting._process.stdin is not None
+    inspecting._process.stdin.close()
+    assert inspecting._process.wait(30) == 1
+    inspecting.end()
+
+
+def test_one_early_turn_is_given_at_a_time(inspector: Inspector, received: BinaryIO) -> None:
+    first = inspector.early(NAME, received.fileno())
+    assert first is not None
+    assert inspector.early(NAME, received.fileno()) is None
+    first.end()
+    first.end()  # gives back one turn, not two
+    second = inspector.early(NAME, received.fileno())
+    assert second is not None
+    assert inspector.early(NAME, received.fileno()) is None
+    second.end()
+
+
+def test_a_slow_early_upload_does_not_hold_up_a_whole_one(inspector: Inspector, received: BinaryIO) -> None:
+    slow = inspector.early(NAME, received.fileno())
+    assert slow is not None
+    content = COMPRESS["gz"](good() + END)
+    received.write(content)
+    assert inspector.begin(NAME, received.fileno()).result(len(content)).members == 2
+    slow.end()
+
+
+def test_a_refusal_gives_the_turn_back(inspector: Inspector, received: BinaryIO) -> None:
+    for _ in range(2):
+        inspecting = inspector.early(NAME, received.fileno())
+        assert inspecting is not None
+        with pytest.raises(BadArchive):
+            inspecting.result(0)
+
+
+def test_whole_files_are_inspected_as_many_at_once_as_there_are_cores(inspector: Inspector, received: BinaryIO) -> None:
+    running = [inspector.begin(NAME, received.fileno()) for _ in range(os.cpu_count() or 1)]
+    with ThreadPoolExecutor(1) as together:
+        waiting = together.submit(inspector.begin, NAME, received.fileno())
+        time.sleep(0.1)
+        assert not waiting.done()
+        running[0].end()
+        running.append(waiting.result(30))
+    for inspecting in running:
+        inspecting.end()
+
+
+def test_a_process_that_cannot_start_gives_the_turn_back(inspector: Inspector, received: BinaryIO) -> None:
+    with pytest.raises(OSError, match=r"Bad file descriptor|fds_to_keep"):
+        inspector.early(NAME, 99_999)
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    inspecting.end()
+
+
+def test_the_process_has_no_environment(
+    inspector: Inspector, received: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RELEASE_SERVICE_SESSION_SECRET", "hunter2")
+    inspecting = inspector.early(NAME, received.fileno())
+    assert inspecting is not None
+    process = Path(f"/proc/{inspecting._process.pid}")
+    while b"release_service" not in (process / "cmdline").read_bytes():
+        time.sleep(0.001)  # the kernel shows neither before the program has begun
+    assert b"hunter2" not in (process / "environ").read_bytes()
+    inspecting.end()
+
+
+@pytest.mark.parametrize("status", [-9, -24], ids=["SIGKILL", "SIGXCPU"])
+def test_a_process_that_was_killed_for_its_greed_refuses_the_archive(status: int) -> None:
+    with pytest.raises(BadArchive, match="BOMB_TIME"):
+        _inspection(b"", status)
+
+
+def test_a_process_that_crashed_is_our_bug_and_no_refusal() -> None:
+    with pytest.raises(RuntimeError, match="status 1"):
+        _inspection(b"", 1)
+
+
+class _Ending:
+    """An inspection that is ended whatever happens."""
+
+    def __init__(self, inspecting: Inspecting) -> None:
+        self.result = inspecting.result
+        self.close = inspecting.end
+
+
+def test_an_inspection_may_be_ended_while_its_result_is_awaited(inspector: Inspector, received: BinaryIO) -> None:
+    """The request is cancelled while a thread waits: the thread must come back."""
+    content = COMPRESS["gz"](good() + file(f"{TOP}/noise", os.urandom(4 * MIB)) + END)
+    received.write(content)
+    inspecting = inspector.begin(NAME, received.fileno())
+    outcome: list[object] = []
+
+    def wait() -> None:
+        try:
+            outcome.append(inspecting.result(len(content)))
+        except (BadArchive, RuntimeError, ValueError, OSError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    inspecting.end()
+    thread.join(30)
+    assert len(outcome) == 1
