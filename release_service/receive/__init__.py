@@ -84,7 +84,7 @@ async def receive(
         await writer.write_all(_capped(body.chunks(), limits.max_tarball_bytes))
         _compare(writer.sha256, body.said)
         if inspecting is None:
-            inspecting = await asyncio.to_thread(inspector.begin, name, file.fileno())
+            inspecting = await inspector.begin(name, file.fileno())
             ending.callback(inspecting.end)
         yield ReceivedTarball(name, file, writer.size, writer.sha256, inspecting)
 
