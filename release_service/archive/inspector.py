@@ -123,8 +123,10 @@ def _released_on_error(slot: threading.Semaphore) -> Iterator[None]:
 def _inspection(answer: bytes, status: int) -> Inspection:
     head, newline, rest = answer.partition(b"\n")
     if not newline:
-        if status in {-signal.SIGXCPU, -signal.SIGKILL}:
-            raise BadArchive("BOMB_TIME", "Reading the archive takes too long, or too much memory.")
+        if status == -signal.SIGXCPU:
+            raise BadArchive("BOMB_TIME", "Reading the archive takes too long.")
+        if status == -signal.SIGKILL:
+            raise Unavailable("The archive's inspection was killed, perhaps for want of memory.")
         raise RuntimeError(f"the inspecting process ended with status {status}")
     found = json.loads(head)
     if "rule" in found:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import signal
 import struct
 import subprocess
 import tarfile
@@ -40,7 +41,7 @@ from archives import (
 )
 from release_service.archive import Inspection, Limits
 from release_service.archive.inspector import Inspecting, Inspector, _inspection
-from release_service.errors import BadArchive
+from release_service.errors import BadArchive, Unavailable
 from release_service.tarball import TarballName
 
 NAME = TarballName.parse(f"{TOP}.tar.gz")
@@ -427,10 +428,14 @@ def test_the_process_has_no_environment(
     inspecting.end()
 
 
-@pytest.mark.parametrize("status", [-9, -24], ids=["SIGKILL", "SIGXCPU"])
-def test_a_process_that_was_killed_for_its_greed_refuses_the_archive(status: int) -> None:
+def test_a_process_that_used_up_its_time_refuses_the_archive() -> None:
     with pytest.raises(BadArchive, match="BOMB_TIME"):
-        _inspection(b"", status)
+        _inspection(b"", -signal.SIGXCPU)
+
+
+def test_a_process_that_the_kernel_killed_is_not_the_uploaders_fault() -> None:
+    with pytest.raises(Unavailable):
+        _inspection(b"", -signal.SIGKILL)
 
 
 def test_a_process_that_crashed_is_our_bug_and_no_refusal() -> None:
