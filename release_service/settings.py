@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from release_service.archive import Limits
 from release_service.receive import ReceiveLimits
@@ -20,6 +22,8 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 # Comma-separated in the environment.
 Words = Annotated[tuple[str, ...], NoDecode]
+Count = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -47,8 +51,8 @@ class Settings(BaseSettings):
         default="https://gitlab.gnome.org", description="Whose ID tokens are taken; https, or loopback"
     )
     gitlab_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
-    issuer_keys_ttl_s: float = Field(default=3600, description="How long the issuer's keys are kept")
-    issuer_keys_cooldown_s: float = Field(default=60, description="How long an unknown key id is not asked for again")
+    issuer_keys_ttl_s: Seconds = Field(default=3600, description="How long the issuer's keys are kept")
+    issuer_keys_cooldown_s: Seconds = Field(default=60, description="How long an unknown key id is not asked for again")
     trusted_namespaces: Words = Field(
         default=("GNOME",), description="A project NS/MODULE there may claim the unclaimed module of its own name"
     )
@@ -57,20 +61,20 @@ class Settings(BaseSettings):
         default=False, description="Unprotected and non-tag refs are taken, and every answer says SANDBOX"
     )
 
-    max_header_bytes: int = Field(default=64 * 1024, description="The longest header of a request")
-    header_timeout_s: float = Field(default=20, description="How long a request's header may take")
+    max_header_bytes: Count = Field(default=64 * 1024, description="The longest header of a request")
+    header_timeout_s: Seconds = Field(default=20, description="How long a request's header may take")
     compressions: Words = Field(default=ACCEPTED, description="Accepted tarballs: some of xz, gz, bz2, zst")
-    max_tarball_bytes: int = Field(default=1024 * _MIB, description="The longest tarball")
-    upload_timeout_s: float = Field(default=3600, description="How long an upload may take in all")
-    upload_idle_timeout_s: float = Field(default=30, description="How long nothing may come")
-    upload_min_rate_bytes_per_s: int = Field(default=4096, description="The slowest upload, on average")
-    upload_rate_grace_s: float = Field(default=30, description="From when on the rate counts")
+    max_tarball_bytes: Count = Field(default=1024 * _MIB, description="The longest tarball")
+    upload_timeout_s: Seconds = Field(default=3600, description="How long an upload may take in all")
+    upload_idle_timeout_s: Seconds = Field(default=30, description="How long nothing may come")
+    upload_min_rate_bytes_per_s: Count = Field(default=4096, description="The slowest upload, on average")
+    upload_rate_grace_s: Seconds = Field(default=30, description="From when on the rate counts")
 
-    max_expanded_bytes: int = Field(default=_LIMITS.expanded_bytes, description="The largest archive, decompressed")
-    max_expansion_ratio: int = Field(default=_LIMITS.ratio, description="The highest expansion, above 128 MiB")
-    max_members: int = Field(default=_LIMITS.members, description="The most members of an archive")
-    max_member_path_bytes: int = Field(default=_LIMITS.path_bytes, description="The longest path of a member")
-    max_member_depth: int = Field(default=_LIMITS.path_depth, description="The deepest path of a member")
+    max_expanded_bytes: Count = Field(default=_LIMITS.expanded_bytes, description="The largest archive, decompressed")
+    max_expansion_ratio: Count = Field(default=_LIMITS.ratio, description="The highest expansion, above 128 MiB")
+    max_members: Count = Field(default=_LIMITS.members, description="The most members of an archive")
+    max_member_path_bytes: Count = Field(default=_LIMITS.path_bytes, description="The longest path of a member")
+    max_member_depth: Count = Field(default=_LIMITS.path_depth, description="The deepest path of a member")
     max_member_header_bytes: int = Field(
         default=_LIMITS.header_bytes, description="The longest extended header of a member"
     )
@@ -104,13 +108,25 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise ValueError("an issuer is https, or http on a loopback address")
+        if value.endswith("/"):
+            raise ValueError("an issuer is compared with the tokens' iss, which GitLab writes without a last slash")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        try:
+            make_url(value)
+        except ArgumentError:
+            raise ValueError("a database is an SQLAlchemy URL, sqlite:///FILE or postgresql+psycopg://...") from None
         return value
 
     @field_validator("store_url")
     @classmethod
     def _known_store(cls, value: str) -> str:
         kind, _, rest = value.partition(":")
-        if kind not in {"file", "s3"} or not rest.removeprefix("//").strip("/"):
+        name = rest.removeprefix("//").strip("/")
+        if kind not in {"file", "s3"} or not name or (kind == "s3" and "/" in name):
             raise ValueError("a store is file:DIR or s3://BUCKET")
         return value
 

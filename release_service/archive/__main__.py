@@ -76,5 +76,5 @@ def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    confine(512 * MIB, cpu_s=600)
+    confine(512 * MIB, cpu_s=120)
     main(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)

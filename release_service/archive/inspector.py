@@ -1,5 +1,6 @@
 """Runs inspections in processes of their own, a few at a time, also while a file still arrives."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -17,6 +19,8 @@ from release_service.tarball import TarballName
 # How often a growing file is reported to its inspection: a pipe never fills with these.
 _REPORT_BYTES = 4 * MIB
 _WALL_S = 600
+# How often who waits looks whether it is their turn.
+_TURN_S = 0.02
 
 
 class Inspecting:
@@ -90,10 +94,16 @@ class Inspector:
         """Begin on a file that is still empty, if the early turn is free."""
         return self._begin(name, fd, self._early) if self._early.acquire(blocking=False) else None
 
-    def begin(self, name: TarballName, fd: int) -> Inspecting:
-        """Begin on a file that is whole; waits for a turn."""
-        if not self._whole.acquire(timeout=_WALL_S):
-            raise Unavailable("Too many tarballs wait to be inspected.", retry_after_s=120)
+    async def begin(self, name: TarballName, fd: int) -> Inspecting:
+        """Begin on a file that is whole; waits for a turn.  (Raises: Unavailable.)
+
+        No thread waits: the few there are write what other uploads send.
+        """
+        until = time.monotonic() + _WALL_S
+        while not self._whole.acquire(blocking=False):
+            if time.monotonic() > until:
+                raise Unavailable("Too many tarballs wait to be inspected.", retry_after_s=120)
+            await asyncio.sleep(_TURN_S)
         return self._begin(name, fd, self._whole)
 
     def _begin(self, name: TarballName, fd: int, slot: threading.Semaphore) -> Inspecting:
@@ -113,8 +123,10 @@ def _released_on_error(slot: threading.Semaphore) -> Iterator[None]:
 def _inspection(answer: bytes, status: int) -> Inspection:
     head, newline, rest = answer.partition(b"\n")
     if not newline:
-        if status in {-signal.SIGXCPU, -signal.SIGKILL}:
-            raise BadArchive("BOMB_TIME", "Reading the archive takes too long, or too much memory.")
+        if status == -signal.SIGXCPU:
+            raise BadArchive("BOMB_TIME", "Reading the archive takes too long.")
+        if status == -signal.SIGKILL:
+            raise Unavailable("The archive's inspection was killed, perhaps for want of memory.")
         raise RuntimeError(f"the inspecting process ended with status {status}")
     found = json.loads(head)
     if "rule" in found:

@@ -138,8 +138,11 @@ def its_name_is_no_other_in_disguise(member: Member, contents: Contents) -> None
     """No two spellings that Unicode calls the same: some file systems keep one of them."""
     path = _path(member)
     for spelling in (path, *_above(path)):
-        if contents.spellings.setdefault(unicodedata.normalize("NFC", spelling), spelling) != spelling:
+        known = contents.spellings.setdefault(unicodedata.normalize("NFC", spelling), spelling)
+        if known != spelling:
             raise BadArchive("PATH_UNINORM", f"{shown(spelling)!r} is another spelling of a name that is there.")
+        if spelling != path and spelling in contents.kinds:
+            break  # it was judged with its own parents before
 
 
 def nothing_leads_through_a_link(member: Member, contents: Contents) -> None:

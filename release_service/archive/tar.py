@@ -212,11 +212,13 @@ def _number(field: bytes) -> int:
 def _pax_records(content: bytes) -> dict[str, str]:
     """Read ``<length> <key>=<value>`` records, a newline after each; the length counts itself."""
     records: dict[str, str] = {}
-    while content:
-        length, _, _ = content[:8].partition(b" ")
-        if not length.isdigit() or int(length) > len(content):
+    at = 0
+    while at < len(content):
+        length, _, _ = content[at : at + 8].partition(b" ")
+        if not length.isdigit() or not len(length) < int(length) <= len(content) - at:
             raise _malformed_pax()
-        record, content = content[: int(length)], content[int(length) :]
+        record = content[at : at + int(length)]
+        at += int(length)
         key, equals, value = record[len(length) + 1 : -1].partition(b"=")
         if not equals or record[-1:] != b"\n" or _text(key) in records:
             raise _malformed_pax()

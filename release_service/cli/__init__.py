@@ -1,5 +1,6 @@
 """`release-service`: what operators type.  `--help` of each command says what it does."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from release_service.cli import modules
 from release_service.db import connect
 from release_service.db.migrate import upgrade
 from release_service.demo import run as run_demo
+from release_service.errors import Unavailable
 from release_service.settings import Settings
 from release_service.web import server
 
@@ -42,5 +44,9 @@ def demo(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what is down is said in a sentence."""
+    try:
+        app()
+    except Unavailable as error:
+        typer.echo(f"{error.title}: {error.detail}", err=True)
+        sys.exit(4)

@@ -21,7 +21,7 @@ def add(
     project_id: Annotated[int | None, typer.Option(help="Its numeric id.")] = None,
     namespace_id: Annotated[int | None, typer.Option(help="The numeric id of its namespace.")] = None,
 ) -> None:
-    """Register a module; with a project, pin the module to it."""
+    """Register a module; with a project, pin the module to it, or confirm that project's new path."""
     given = (project, project_id, namespace_id)
     if any(given) and not all(given):
         raise typer.BadParameter("--project, --project-id and --namespace-id go together")
@@ -30,7 +30,7 @@ def add(
         with _transactions().begin() as session:
             module = modules.ensure(session, parse_module(name), now)
             if project:
-                modules.pin(
+                modules.confirm(
                     session,
                     module,
                     now,

@@ -47,7 +47,8 @@ def sha256_of(path: Path) -> bytes:
 
 def upload(server: str, token: str, path: Path, progress: Sent, tell: Tell) -> Answer:
     """Send *path* to *server*; *progress* hears the bytes sent so far, *tell* why it is tried again."""
-    digest = base64.b64encode(sha256_of(path)).decode("ascii")
+    sha256 = sha256_of(path)
+    digest = base64.b64encode(sha256).decode("ascii")
     headers = {
         "Authorization": f"Bearer {token}",
         "Repr-Digest": f"sha-256=:{digest}:",
@@ -57,7 +58,7 @@ def upload(server: str, token: str, path: Path, progress: Sent, tell: Tell) -> A
     url = f"{server.rstrip('/')}/api/v1/tarballs/{quote(path.name, safe='+')}"
     with httpx2.Client(timeout=_TIMEOUT) as http:
         for attempt in range(1, _TRIES + 1):
-            answer = _send(http, url, headers, path, progress)
+            answer = _send(http, url, headers, path, sha256.hex(), progress)
             if attempt == _TRIES or not answer.is_worth_retrying:
                 break
             wait_s = min(answer.retry_after_s or 2**attempt, _LONGEST_WAIT_S)
@@ -66,7 +67,7 @@ def upload(server: str, token: str, path: Path, progress: Sent, tell: Tell) -> A
     return answer
 
 
-def _send(http: httpx2.Client, url: str, headers: dict[str, str], path: Path, progress: Sent) -> Answer:
+def _send(http: httpx2.Client, url: str, headers: dict[str, str], path: Path, sha256: str, progress: Sent) -> Answer:
     try:
         answer = http.put(url, headers=headers, content=_pieces(path, progress))
     except httpx2.TransportError as error:
@@ -74,7 +75,10 @@ def _send(http: httpx2.Client, url: str, headers: dict[str, str], path: Path, pr
     try:
         body = answer.json()
     except ValueError:
-        body = {"title": f"The service answered {answer.status_code}", "detail": answer.text[:500]}
+        body = None
+    if not isinstance(body, dict) or (answer.is_success and body.get("sha256") != sha256):
+        # A proxy, a sign-in page: whatever it is, it is not our service that says "published".
+        return Answer(0, {"title": f"Something other than the release service answered ({answer.status_code})"})
     after = answer.headers.get("retry-after", "")
     return Answer(answer.status_code, body, int(after) if after.isascii() and after.isdigit() else 0)
 

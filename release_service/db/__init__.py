@@ -18,15 +18,22 @@ from sqlalchemy.orm import Session, sessionmaker
 from release_service.errors import DatabaseUnavailable
 
 _LOCK_WAIT_S = 30
+# No request waits for ever: not for a peer that has vanished, not for a lock, not for a stuck server.
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
+}
 
 
 def connect(url: str) -> Engine:
     """Return an engine for *url*; no connection is made yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
-            parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"connect_timeout": 5}
-        )
+        return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=_POSTGRESQL)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_S})

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -57,6 +57,18 @@ def pin(
             )
     except IntegrityError:
         pass  # pinned before
+
+
+def confirm(
+    session: Session, module: Module, now: datetime, *, project_id: str, namespace_id: str, project_path: str
+) -> None:
+    """Let the project publish *module* as what it is now: its new path and namespace, if it was moved."""
+    pin(session, module, now, project_id=project_id, namespace_id=namespace_id, project_path=project_path)
+    session.execute(
+        update(Publisher)
+        .where(Publisher.module_id == module.id, Publisher.project_id == project_id)
+        .values(namespace_id=namespace_id, project_path=project_path)
+    )
 
 
 def lock(session: Session, module: Module) -> None:

@@ -37,6 +37,8 @@ _PUBLISHED = [
     "ci_config_sha",
     "runner_environment",
 ]
+# Rules hold where GitLab sends these; sent as anything but text, they must not look as if they were not.
+_TEXT_IF_SENT = ("job_project_id", "user_access_level", "ci_config_ref_uri")
 _LONGEST_CLAIM = 512
 _LONGEST_ID = 255
 _ID = re.compile(r"[0-9]{1,20}")
@@ -102,6 +104,9 @@ def _job(token: UnprovenToken) -> GitLabJob:
     # The same GitLab signs login tokens with the same keys: those have no job (threat T3).
     required = ["project_id", "namespace_id", "project_path", "job_id", "ref", "ref_type", "pipeline_source"]
     project_id, namespace_id, project_path, *_ = [text_claim(claims, name) for name in required]
+    for name in _TEXT_IF_SENT:
+        if claims.get(name) is not None:
+            text_claim(claims, name)
     texts = {name: value for name, value in claims.items() if isinstance(value, str)}
     if any(len(value) > _LONGEST_CLAIM or not value.isprintable() for value in texts.values()):
         raise NotAuthenticated("A claim of the token is not text as GitLab makes it.")

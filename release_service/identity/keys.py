@@ -18,11 +18,13 @@ from release_service.errors import IssuerUnavailable, NotAuthenticated
 from release_service.identity.token import ALGORITHM
 
 _TIMEOUT_S = 5.0
+_DEADLINE_S = 10.0  # for both documents: one that drips must not hold everybody up
 _MAX_BYTES = 256 * 1024
 _RETRY_S = 1.0
 _SHORTEST_KEY_BITS = 2048
 # What a document that is no key set can make of us; nested too deeply, it is a RecursionError.
-_UNUSABLE = (httpx2.HTTPError, httpx2.InvalidURL, JoseError, ValueError, TypeError, LookupError, RecursionError)
+_UNUSABLE = (JoseError, ValueError, TypeError, LookupError, RecursionError)
+_UNREACHABLE = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError)
 
 
 class IssuerKeys:
@@ -79,10 +81,13 @@ class IssuerKeys:
         if time.monotonic() - self._failed_at < _RETRY_S:
             raise IssuerUnavailable("The issuer's keys could not be fetched a moment ago.", retry_after_s=10)
         try:
-            async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as http:
+            async with (
+                asyncio.timeout(_DEADLINE_S),
+                httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as http,
+            ):
                 discovery = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
                 return _usable(await _document(http, self._jwks_uri(discovery)))
-        except _UNUSABLE as error:
+        except (*_UNREACHABLE, *_UNUSABLE) as error:
             self._failed_at = time.monotonic()
             detail = f"The keys of {self._issuer} cannot be fetched ({type(error).__name__})."
             raise IssuerUnavailable(detail, retry_after_s=30) from error

@@ -10,14 +10,14 @@ import errno
 import hashlib
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from release_service.archive import Inspection
 from release_service.archive.inspector import Inspecting, Inspector
-from release_service.errors import DigestMismatch, OutOfSpace, TooLarge, UploadCutOff, UploadTooSlow
+from release_service.errors import DigestMismatch, OutOfSpace, StoreUnavailable, TooLarge, UploadCutOff, UploadTooSlow
 from release_service.tarball import TarballName
 
 # Hashing and writing go to a thread in pieces of this size, while the next piece arrives.
@@ -84,14 +84,26 @@ async def receive(
         await writer.write_all(_capped(body.chunks(), limits.max_tarball_bytes))
         _compare(writer.sha256, body.said)
         if inspecting is None:
-            inspecting = await asyncio.to_thread(inspector.begin, name, file.fileno())
+            inspecting = await inspector.begin(name, file.fileno())
             ending.callback(inspecting.end)
         yield ReceivedTarball(name, file, writer.size, writer.sha256, inspecting)
 
 
 def _private_file(staging: Path) -> BinaryIO:
-    staging.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=staging, buffering=0)
+    with _outages():
+        staging.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=staging, buffering=0)
+
+
+@contextlib.contextmanager
+def _outages() -> Iterator[None]:
+    """Turn the failures of the disk that uploads are received on into our words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise OutOfSpace("The disk that uploads are received on is full.", retry_after_s=300) from None
+        raise StoreUnavailable(f"Uploads cannot be received: {error.strerror}.") from error
 
 
 class _Writer:
@@ -123,14 +135,10 @@ class _Writer:
                 writing.exception()  # raised above, or hidden by what came before it
 
     def _write(self, piece: bytes) -> None:
-        try:
+        with _outages():
             rest = memoryview(piece)
             while rest:  # a disk that fills up takes a part without a word
                 rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-                raise OutOfSpace("The disk that uploads are received on is full.", retry_after_s=300) from None
-            raise
         self._digest.update(piece)
         self.size += len(piece)
         if self._inspecting is not None:
@@ -159,8 +167,11 @@ async def _capped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator
         yield chunk
 
 
-async def timed(stream: AsyncIterator[bytes], limits: ReceiveLimits) -> AsyncIterator[bytes]:
-    """Pass a request's body on while it comes fast enough.  (Raises: UploadTooSlow.)"""
+async def timed(stream: AsyncIterator[bytes], limits: ReceiveLimits, max_bytes: int) -> AsyncIterator[bytes]:
+    """Pass a request's body on while it comes fast enough and has at most *max_bytes*.
+
+    Raises UploadTooSlow, TooLarge: a body need not say how long it is.
+    """
     began = time.monotonic()
     size = 0
     while True:
@@ -172,6 +183,8 @@ async def timed(stream: AsyncIterator[bytes], limits: ReceiveLimits) -> AsyncIte
         except TimeoutError:
             raise UploadTooSlow(f"Nothing came for {limits.idle_timeout_s:.0f} seconds.") from None
         size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge(f"A request may have {max_bytes} bytes; this one has more.")
         elapsed = time.monotonic() - began
         if elapsed > limits.upload_timeout_s:
             raise UploadTooSlow(f"An upload may take {limits.upload_timeout_s:.0f} seconds.")

@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,7 +55,7 @@ class S3Store:
                 max_pool_connections=32,
             ),
         )
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False)
+        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_trusted())
 
     @contextlib.contextmanager
     def stage(self, key: str, source: Source) -> Iterator[Staged]:
@@ -227,7 +228,9 @@ class _Upload:
 
     def add(self) -> None:
         self._gate.decide(is_open=True)
-        if not self._is_new():
+        with _outages():
+            is_new = self._is_new()
+        if not is_new:
             self._store.compare(self._key, self._source.sha256)
 
     def _is_new(self) -> bool:
@@ -257,6 +260,11 @@ def _outages() -> Iterator[None]:
     except (ClientError, BotoCoreError) as error:
         what = _code(error) if isinstance(error, ClientError) else type(error).__name__
         raise StoreUnavailable(f"S3 does not answer as it should ({what}).") from error
+
+
+def _trusted() -> ssl.SSLContext:
+    """Trust whom boto3 trusts: a private S3 often has a private authority."""
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE"))
 
 
 def _code(error: ClientError) -> str:

@@ -24,7 +24,7 @@ router = APIRouter()
 
 def create_app(parts: Parts) -> FastAPI:
     """Return the application over *parts*."""
-    app = FastAPI(title="GNOME Release Service", docs_url=None, redoc_url=None)
+    app = FastAPI(title="GNOME Release Service", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
     app.include_router(upload.router)
     app.include_router(router)

@@ -44,6 +44,11 @@ class Connection(HttpToolsProtocol):
         self._have_header()
         super().on_headers_complete()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep the header's fields only: nobody reads what follows a chunked body, and nothing would bound it."""
+        if self._deadline is not None:
+            super().on_header(name, value)
+
     def data_received(self, data: bytes) -> None:
         """Count what comes while a header is not complete."""
         super().data_received(data)

@@ -20,6 +20,7 @@ from release_service.errors import NotFound, shown
 # Where the same objects were, and still are for old links.
 _OLD_PREFIXES = ("/pub/GNOME", "/pub/gnome")
 _ROOTS = ("/sources", "/core")
+_LONGEST_KEY, _LONGEST_NAME = 1024, 255
 
 
 def routes(root: Path) -> list[Route]:
@@ -38,7 +39,7 @@ def _answer(root: Path, request: Request) -> Response:
     key = path.removeprefix(next((old for old in _OLD_PREFIXES if path.startswith(old)), "")).lstrip("/")
     parts = key.removesuffix("/").split("/")
     # The path is decoded once, by the server: + and %2B are both a plus sign by now.
-    if any(part.startswith(".") or not part or not part.isprintable() for part in parts):
+    if len(key.encode()) > _LONGEST_KEY or not all(_is_plain(part) for part in parts):
         raise NotFound(f"There is no {shown(path)}.")
     file = root.joinpath(*parts)
     if file.is_dir():
@@ -48,6 +49,11 @@ def _answer(root: Path, request: Request) -> Response:
     if path.endswith("/"):
         raise NotFound(f"There is no directory {shown(path)}.")
     return _serve(request, file, key)
+
+
+def _is_plain(part: str) -> bool:
+    """Say whether a file could have this name: visible, printable, short enough for the file system."""
+    return bool(part) and part.isprintable() and not part.startswith(".") and len(part.encode()) <= _LONGEST_NAME
 
 
 def _serve(request: Request, file: Path, key: str) -> Response:

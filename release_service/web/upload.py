@@ -78,8 +78,9 @@ def _authorize(parts: Parts, job: GitLabJob, name: TarballName) -> Grant:
 def _stream(request: Request, parts: Parts) -> AsyncIterator[bytes]:
     """Return the request's body: refused at once if it says to be too long, timed while it comes."""
     limits = parts.settings.receive_limits()
-    refuse_too_long(request.headers, limits.max_tarball_bytes + _FORM_BYTES)
-    return timed(until_cut_off(request.stream(), ClientDisconnect), limits)
+    max_bytes = limits.max_tarball_bytes + _FORM_BYTES
+    refuse_too_long(request.headers, max_bytes)
+    return timed(until_cut_off(request.stream(), ClientDisconnect), limits, max_bytes)
 
 
 def _parts(request: Request) -> Parts:

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,28 @@ def test_without_a_service_it_tries_again_and_exits_with_4(tarball: Path) -> Non
     assert (done.returncode, done.stderr.count("trying again in")) == (4, 3)
 
 
+@pytest.mark.parametrize("page", [b"<html>Sign in</html>", b"[]", b'{"sha256": "' + b"0" * 64 + b'"}'])
+def test_an_answer_that_is_not_the_services_is_never_success(tarball: Path, page: bytes) -> None:
+    """A proxy that asks to sign in says 200 to everything."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        done = upload(tarball, f"http://127.0.0.1:{proxy.server_port}", "token", "--json")
+        proxy.shutdown()
+    assert done.returncode == 4
+
+
 def test_modules_are_registered_and_listed(environment_of: Callable[[str], Environment], tmp_path: Path) -> None:
     environment = environment_of("embedded")
     project = ["--project", "GNOME/gtk", "--project-id", "665", "--namespace-id", "8"]
@@ -108,6 +132,10 @@ def test_modules_are_registered_and_listed(environment_of: Callable[[str], Envir
     assert (twin.returncode, "glib" in twin.stderr) == (3, True)
     listed = run("release-service", "modules", "list", home=tmp_path, **environment)
     assert listed.stdout.splitlines() == ["glib\t-", "gtk+\tGNOME/gtk (665)"]
+    moved = ["--project", "World/gtk", "--project-id", "665", "--namespace-id", "9"]
+    assert run("release-service", "modules", "add", "gtk+", *moved, home=tmp_path, **environment).returncode == 0
+    listed = run("release-service", "modules", "list", home=tmp_path, **environment)
+    assert listed.stdout.splitlines() == ["glib\t-", "gtk+\tWorld/gtk (665)"]
     half = run("release-service", "modules", "add", "x", "--project", "GNOME/x", home=tmp_path, **environment)
     assert half.returncode == 2
 
@@ -118,6 +146,11 @@ def test_modules_are_registered_and_listed(environment_of: Callable[[str], Envir
         ("GITLAB_ISSUER", "http://gitlab.gnome.org"),
         ("STORE_URL", "ftp://x"),
         ("COMPRESSIONS", "xz,rar"),
+        ("STORE_URL", "s3://bucket/prefix"),
+        ("DATABASE_URL", "nonsense"),
+        ("MAX_TARBALL_BYTES", "-1"),
+        ("UPLOAD_TIMEOUT_S", "nan"),
+        ("GITLAB_ISSUER", "https://gitlab.gnome.org/"),
         ("MAX_MEMBERS", "many"),
     ],
 )

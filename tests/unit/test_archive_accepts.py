@@ -1,9 +1,11 @@
 """Archives that are odd and good: refusing one of these would stop a release."""
 
+import asyncio
 import gzip
 import io
 import lzma
 import os
+import signal
 import struct
 import subprocess
 import tarfile
@@ -39,7 +41,7 @@ from archives import (
 )
 from release_service.archive import Inspection, Limits
 from release_service.archive.inspector import Inspecting, Inspector, _inspection
-from release_service.errors import BadArchive
+from release_service.errors import BadArchive, Unavailable
 from release_service.tarball import TarballName
 
 NAME = TarballName.parse(f"{TOP}.tar.gz")
@@ -296,7 +298,7 @@ def _whole() -> tuple[bytes, Inspection]:
 def test_the_process_finds_in_a_whole_file_what_is_there(inspector: Inspector, received: BinaryIO) -> None:
     content, expected = _whole()
     received.write(content)
-    with closing(_Ending(inspector.begin(NAME, received.fileno()))) as inspecting:
+    with closing(_Ending(asyncio.run(inspector.begin(NAME, received.fileno())))) as inspecting:
         assert inspecting.result(len(content)) == expected
 
 
@@ -314,7 +316,7 @@ def test_the_process_does_not_read_beyond_what_it_was_told(inspector: Inspector,
     """What lies behind may be half-written: only the size that was told counts."""
     content = COMPRESS["gz"](good() + END)
     received.write(content + b"junk that is not told of")
-    inspecting = inspector.begin(NAME, received.fileno())
+    inspecting = asyncio.run(inspector.begin(NAME, received.fileno()))
     assert inspecting.result(len(content)).members == 2
 
 
@@ -322,7 +324,7 @@ def test_the_process_refuses_with_the_rules_class_once(inspector: Inspector, rec
     content = COMPRESS["gz"](file("/etc/passwd") + END)
     received.write(content)
     with pytest.raises(BadArchive, match=r"absolute path. \[PATH_ABS\]\Z") as caught:
-        inspector.begin(NAME, received.fileno()).result(len(content))
+        asyncio.run(inspector.begin(NAME, received.fileno())).result(len(content))
     assert caught.value.rule == "PATH_ABS"
     assert caught.value.detail.count("PATH_ABS") == 1
 
@@ -341,7 +343,7 @@ def test_a_file_that_is_refused_while_it_grows_is_refused_at_its_end(inspector: 
 
 def test_an_empty_file_is_refused_by_the_process(inspector: Inspector, received: BinaryIO) -> None:
     with pytest.raises(BadArchive, match="FORMAT"):
-        inspector.begin(NAME, received.fileno()).result(0)
+        asyncio.run(inspector.begin(NAME, received.fileno())).result(0)
 
 
 def test_the_process_ends_when_the_upload_is_given_up(inspector: Inspector, received: BinaryIO) -> None:
@@ -381,7 +383,7 @@ def test_a_slow_early_upload_does_not_hold_up_a_whole_one(inspector: Inspector, 
     assert slow is not None
     content = COMPRESS["gz"](good() + END)
     received.write(content)
-    assert inspector.begin(NAME, received.fileno()).result(len(content)).members == 2
+    assert asyncio.run(inspector.begin(NAME, received.fileno())).result(len(content)).members == 2
     slow.end()
 
 
@@ -394,9 +396,9 @@ def test_a_refusal_gives_the_turn_back(inspector: Inspector, received: BinaryIO)
 
 
 def test_whole_files_are_inspected_as_many_at_once_as_there_are_cores(inspector: Inspector, received: BinaryIO) -> None:
-    running = [inspector.begin(NAME, received.fileno()) for _ in range(os.cpu_count() or 1)]
+    running = [asyncio.run(inspector.begin(NAME, received.fileno())) for _ in range(os.cpu_count() or 1)]
     with ThreadPoolExecutor(1) as together:
-        waiting = together.submit(inspector.begin, NAME, received.fileno())
+        waiting = together.submit(lambda: asyncio.run(inspector.begin(NAME, received.fileno())))
         time.sleep(0.1)
         assert not waiting.done()
         running[0].end()
@@ -426,10 +428,14 @@ def test_the_process_has_no_environment(
     inspecting.end()
 
 
-@pytest.mark.parametrize("status", [-9, -24], ids=["SIGKILL", "SIGXCPU"])
-def test_a_process_that_was_killed_for_its_greed_refuses_the_archive(status: int) -> None:
+def test_a_process_that_used_up_its_time_refuses_the_archive() -> None:
     with pytest.raises(BadArchive, match="BOMB_TIME"):
-        _inspection(b"", status)
+        _inspection(b"", -signal.SIGXCPU)
+
+
+def test_a_process_that_the_kernel_killed_is_not_the_uploaders_fault() -> None:
+    with pytest.raises(Unavailable):
+        _inspection(b"", -signal.SIGKILL)
 
 
 def test_a_process_that_crashed_is_our_bug_and_no_refusal() -> None:
@@ -449,7 +455,7 @@ def test_an_inspection_may_be_ended_while_its_result_is_awaited(inspector: Inspe
     """The request is cancelled while a thread waits: the thread must come back."""
     content = COMPRESS["gz"](good() + file(f"{TOP}/noise", os.urandom(4 * MIB)) + END)
     received.write(content)
-    inspecting = inspector.begin(NAME, received.fileno())
+    inspecting = asyncio.run(inspector.begin(NAME, received.fileno()))
     outcome: list[object] = []
 
     def wait() -> None:

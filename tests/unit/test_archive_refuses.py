@@ -1,5 +1,6 @@
 """Archives that are refused, each by the rule that it breaks and no other."""
 
+import asyncio
 import gzip
 import lzma
 import os
@@ -465,7 +466,7 @@ def test_the_process_refuses_as_the_function_does(rule: str, tmp_path: Path) -> 
     with tempfile.TemporaryFile(dir=tmp_path) as received:
         received.write(content)
         received.flush()
-        inspecting = Inspector(Limits()).begin(TarballName.parse(f"{TOP}.tar.xz"), received.fileno())
+        inspecting = asyncio.run(Inspector(Limits()).begin(TarballName.parse(f"{TOP}.tar.xz"), received.fileno()))
         assert rule_of(lambda: inspecting.result(len(content))) == rule
 
 
@@ -474,5 +475,7 @@ def test_the_process_is_given_its_limits(tmp_path: Path) -> None:
     with tempfile.TemporaryFile(dir=tmp_path) as received:
         received.write(content)
         received.flush()
-        inspecting = Inspector(Limits(members=1)).begin(TarballName.parse(f"{TOP}.tar.xz"), received.fileno())
+        inspecting = asyncio.run(
+            Inspector(Limits(members=1)).begin(TarballName.parse(f"{TOP}.tar.xz"), received.fileno())
+        )
         assert rule_of(lambda: inspecting.result(len(content))) == "BOMB_COUNT"

@@ -76,6 +76,16 @@ def test_claims_that_are_no_text_are_no_part_of_the_proof(gitlab: StandInGitLab)
     assert "runner_id" not in job.claims
 
 
+@pytest.mark.parametrize("value", [1665, True, ["1665"], {"id": "1665"}, ""])
+@pytest.mark.parametrize("name", ["job_project_id", "user_access_level", "ci_config_ref_uri"])
+def test_a_claim_that_a_rule_asks_about_is_text_where_it_is_sent(
+    gitlab: StandInGitLab, name: str, value: object
+) -> None:
+    """Left out because it is no text, it would look as if GitLab had not sent it, and the rule would pass."""
+    with pytest.raises(NotAuthenticated, match=name):
+        prove(gitlab, gitlab.token(PROJECT, TAG, **{name: value}))
+
+
 @pytest.mark.parametrize("name", ["nbf", "user_login", "user_access_level", "job_project_id", "ref_protected", "sub"])
 def test_a_token_without_a_claim_that_older_gitlabs_lack_proves_its_job(gitlab: StandInGitLab, name: str) -> None:
     assert prove(gitlab, without(gitlab, name)).project_id == "1665"

@@ -539,7 +539,7 @@ async def drip(count: int, pause_s: float, size: int = 1) -> AsyncIterator[bytes
 
 def timing(chunks: Callable[[], AsyncIterator[bytes]], limits: ReceiveLimits) -> bytes:
     async def main() -> bytes:
-        return await _all(timed(chunks(), limits))
+        return await _all(timed(chunks(), limits, max_bytes=10**8))
 
     return asyncio.run(main())
 
@@ -559,6 +559,11 @@ def test_a_body_that_pauses_too_long_is_refused() -> None:
         timing(pausing, replace(LIMITS, idle_timeout_s=0.05))
 
 
+def test_a_body_without_end_is_refused_although_it_does_not_say_its_length() -> None:
+    with pytest.raises(TooLarge, match="100000000 bytes"):
+        timing(lambda: drip(200, 0, 10**6), LIMITS)
+
+
 def test_a_body_that_drips_is_refused() -> None:
     with pytest.raises(UploadTooSlow, match="slower than 1000 bytes a second"):
         timing(lambda: drip(100, 0.01), replace(LIMITS, rate_grace_s=0.05, min_rate_bytes_per_s=1000))
@@ -575,7 +580,7 @@ def test_a_body_that_takes_too_long_is_refused_however_fast_it_comes() -> None:
 
 def test_whoever_waits_for_the_body_may_be_cancelled() -> None:
     async def main() -> None:
-        reading: asyncio.Task[bytes] = asyncio.create_task(_all(timed(drip(1, 60), LIMITS)))
+        reading: asyncio.Task[bytes] = asyncio.create_task(_all(timed(drip(1, 60), LIMITS, max_bytes=1)))
         await asyncio.sleep(0.01)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):

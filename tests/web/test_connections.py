@@ -55,6 +55,25 @@ def test_a_header_without_end_is_cut_off(port: int) -> None:
     assert httpx2.get(f"http://127.0.0.1:{port}/healthz").text == "ok\n"
 
 
+def test_trailers_are_not_kept(port: int) -> None:
+    """What follows a chunked body is header fields again, and nobody had bounded those."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        try:
+            for _ in range(640):
+                peer.sendall(b"X: " + b"a" * 65_000 + b"\r\n")
+        except OSError:
+            pass  # closed meanwhile
+    assert peak_mib(port) < 200
+
+
+def peak_mib(port: int) -> int:
+    """Return the highest resident size of the process that listens on *port*."""
+    listening = subprocess.run(["pgrep", "-f", f"serve --port {port}"], capture_output=True, text=True, check=True)
+    status = Path(f"/proc/{listening.stdout.split()[0]}/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
 def test_a_header_that_never_ends_is_not_waited_for(port: int) -> None:
     began = time.monotonic()
     assert answer_to(port, b"GET / HTTP/1.1\r\nHost: x\r\n") == b""
@@ -97,6 +116,30 @@ def test_no_token_reaches_the_log(port: int, gitlab: StandInGitLab, tmp_path: Pa
     assert log.count('"event": "refused"') == 3
     assert log.count('"event": "published"') == 2
     assert not re.search("eyJ|Bearer|Authorization", log)
+
+
+def test_the_route_with_a_slash_too_many_does_not_look_like_success(port: int) -> None:
+    """curl --fail-with-body takes a redirect for one."""
+    answer = httpx2.post(f"http://127.0.0.1:{port}/install-module-release/", follow_redirects=False)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "gtk/4.18/" + "b" * 256, "gtk/" + "a" * 5000 + "/x", "gtk/" + "é" * 200])
+def test_a_path_too_long_for_a_file_system_is_not_found(port: int, path: str) -> None:
+    assert httpx2.get(f"http://127.0.0.1:{port}/sources/{path}").status_code == 404
+
+
+def test_a_staging_directory_that_is_none_is_our_fault(
+    environment_of: Callable[[str], Environment], gitlab: StandInGitLab, tmp_path: Path
+) -> None:
+    (tmp_path / "staging").write_text("not a directory")
+    with components.service(environment_of("embedded"), tmp_path / "log2") as (base, _):
+        answer = httpx2.post(
+            f"{base}/install-module-release",
+            headers={"Authorization": f"Bearer {gitlab.token('GNOME/gtk', '4.18.1')}"},
+            files={"tarball": (NAME, a_tarball(NAME))},
+        )
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
 
 
 def test_readyz_names_the_part_that_is_down(environment_of: Callable[[str], Environment], tmp_path: Path) -> None:
