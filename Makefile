@@ -24,7 +24,7 @@ test: $(VENV)/ready  ## All tests, on real components; prints the branch coverag
 	@bash tests/run
 
 test-fast: $(VENV)/ready  ## The tests that need nothing but Python: under 30 s
-	@$(BIN)/pytest -q -n 2 -m "not real"
+	@$(BIN)/pytest -q -n 2 -m "not real and not slow"
 
 lint: $(VENV)/ready  ## Style, types, and who may import whom
 	@$(BIN)/ruff check --quiet .

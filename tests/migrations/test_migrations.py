@@ -17,6 +17,8 @@ from conftest import KINDS
 from release_service.db import connect, migrate
 from release_service.db.tables import Base
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -19,6 +19,8 @@ from release_service.store import Document, Source, Staged
 from release_service.store.local import LocalStore
 from uploads import Environment, Uploads, make_uploads
 
+pytestmark = pytest.mark.slow
+
 NEWS = "1\n2\n3\n4\n"
 
 

@@ -15,6 +15,8 @@ from builders import a_tarball
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment
 
+pytestmark = pytest.mark.slow
+
 NAME = "gtk-4.18.1.tar.xz"
 
 
