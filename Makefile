@@ -10,8 +10,10 @@ help:  ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
-	test -x $(BIN)/python || python3 -m venv $(VENV) || \
-	  (echo "python3 cannot make a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1)
+	@test -x $(BIN)/python || python3 -m venv $(VENV) || { rm -rf $(VENV); test "$$(id -u)" = 0 && \
+	  echo "python3 cannot make virtual environments yet: installing python3-venv" >&2 && \
+	  apt-get -qq update && apt-get -qq install -y python3-venv && python3 -m venv $(VENV); } || \
+	  { rm -rf $(VENV); echo "Install what python3 -m venv needs; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
