@@ -1,5 +1,6 @@
 """Builds the service from the settings: the only module that chooses kinds."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from release_service.store import ReleaseStore
 from release_service.store.local import LocalStore
 from release_service.store.s3 import S3Store
 
+# Publications at once in one replica; more wait, with their tarballs received.
+_PUBLICATIONS = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -24,6 +28,7 @@ class Parts:
     gitlab: GitLab
     inspector: Inspector
     tree: Path | None
+    publishing: ThreadPoolExecutor
 
 
 def build(settings: Settings) -> Parts:
@@ -38,6 +43,7 @@ def build(settings: Settings) -> Parts:
         gitlab=GitLab(settings.gitlab_issuer, settings.gitlab_audience, keys),
         inspector=Inspector(settings.archive_limits()),
         tree=settings.tree,
+        publishing=ThreadPoolExecutor(_PUBLICATIONS, thread_name_prefix="publish"),
     )
 
 

@@ -84,5 +84,6 @@ def make_uploads(environment: Environment, gitlab: StandInGitLab, **changes: Any
     migrate.upgrade(engine)
     with TestClient(create_app(parts)) as http:
         yield Uploads(parts, http, gitlab)
+    parts.publishing.shutdown()
     parts.service.store.close()
     engine.dispose()

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from release_service.archive import Inspection
 from release_service.archive.inspector import Inspecting, Inspector
@@ -125,13 +125,12 @@ class _Writer:
             async for piece in _pieces(chunks):
                 if writing is not None:
                     await asyncio.shield(writing)
-                writing = asyncio.ensure_future(asyncio.to_thread(self._write, piece))
+                writing = asyncio.get_running_loop().run_in_executor(None, self._write, piece)
             if writing is not None:
                 await asyncio.shield(writing)
         finally:
-            # The thread uses the file: it must be done before the file is closed, also if we are cancelled.
             if writing is not None:
-                await asyncio.wait([writing])
+                await ended(writing)
                 writing.exception()  # raised above, or hidden by what came before it
 
     def _write(self, piece: bytes) -> None:
@@ -143,6 +142,22 @@ class _Writer:
         self.size += len(piece)
         if self._inspecting is not None:
             self._inspecting.grown(self.size)
+
+
+async def ended(future: asyncio.Future[Any]) -> None:
+    """Return when *future*, a thread's, is done, and not before, however often we are cancelled.
+
+    The thread uses a descriptor of ours: closed too early, its number becomes another upload's, and
+    those bytes would be published under this name.  The cancellation is raised again afterwards.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ The caller is known before the body is read: FastAPI would read a declared form 
 take the bare request and read it themselves, in the order of `publish`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import structlog
@@ -18,7 +19,7 @@ from release_service.db.releases import tarball_name
 from release_service.errors import NotAuthenticated
 from release_service.identity.gitlab import GitLabJob
 from release_service.publish import Published, publish_release
-from release_service.receive import Body, receive, timed, until_cut_off
+from release_service.receive import Body, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form
 from release_service.receive.raw import RawBody, refuse_too_long
 from release_service.tarball import TarballName
@@ -57,7 +58,12 @@ async def _publish(request: Request, job: GitLabJob, filename: str, body: Body) 
     grant = await run_in_threadpool(_authorize, parts, job, name)
     limits, staging = parts.settings.receive_limits(), parts.settings.staging
     async with receive(name, body, limits, staging, parts.inspector) as tarball:
-        published = await run_in_threadpool(publish_release, parts.service, tarball, grant)
+        # A future of the executor, not a task: shutting down cancels tasks, and this thread reads the file.
+        publishing = asyncio.get_running_loop().run_in_executor(
+            parts.publishing, publish_release, parts.service, tarball, grant
+        )
+        await ended(publishing)
+        published = publishing.result()
     log.info("published", sha256=published.release.sha256, is_new=published.is_new)
     return _answer(request, published)
 

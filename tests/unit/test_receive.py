@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import resource
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -29,7 +30,7 @@ from release_service.errors import (
     UploadCutOff,
     UploadTooSlow,
 )
-from release_service.receive import ReceiveLimits, _Writer, receive, timed, until_cut_off
+from release_service.receive import ReceiveLimits, _Writer, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form, boundary_of
 from release_service.receive.raw import RawBody, refuse_too_long, repr_digest
 from release_service.tarball import TarballName
@@ -494,6 +495,27 @@ def test_a_disk_that_fills_up_is_our_fault_and_never_a_shorter_file(
             stream([bytes(size) for size in sizes]),
             limits=replace(LIMITS, max_tarball_bytes=2**23),
         )
+
+
+def test_who_waits_for_a_thread_waits_however_often_it_is_cancelled() -> None:
+    """Shutting down cancels twice; a file closed under its thread would give another upload's bytes this name."""
+    release = threading.Event()
+
+    async def main() -> bool:
+        thread = asyncio.get_running_loop().run_in_executor(None, release.wait, 10)
+        waiting = asyncio.create_task(ended(thread))
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            waiting.cancel()
+        await asyncio.sleep(0.01)
+        ended_early = waiting.done()
+        release.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert thread.done()
+        return ended_early
+
+    assert not asyncio.run(main())
 
 
 def test_a_write_that_is_under_way_ends_before_a_cancelled_upload_does() -> None:
