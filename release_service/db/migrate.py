@@ -3,6 +3,8 @@
 They lie in ``alembic/`` at the top of the repository, and as ``release_service/migrations`` in a wheel.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.config import Config
@@ -28,13 +30,34 @@ def config() -> Config:
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
     """Bring the database up to *revision*, all of it in one transaction; nothing happens if it is there."""
-    configuration = config()
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = '120s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        configuration.attributes["connection"] = connection
+    with _migrating(engine) as configuration:
         command.upgrade(configuration, revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the database back to *revision*, all of it in one transaction; ``base`` is empty."""
+    with _migrating(engine) as configuration:
+        command.downgrade(configuration, revision)
+
+
+@contextmanager
+def _migrating(engine: Engine) -> Iterator[Config]:
+    configuration = config()
+    with engine.connect() as connection:
+        sqlite = connection.connection.driver_connection if engine.dialect.name == "sqlite" else None
+        if sqlite is not None:
+            # SQLite makes tables anew under the rows that refer to them.  Inside a transaction it would not listen.
+            sqlite.execute("PRAGMA foreign_keys = OFF")
+        with connection.begin():
+            if sqlite is None:
+                connection.execute(text("SET LOCAL statement_timeout = '120s'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            configuration.attributes["connection"] = connection
+            yield configuration
+            if sqlite is not None and connection.execute(text("PRAGMA foreign_key_check")).all():
+                raise RuntimeError("the migration leaves rows that refer to nothing")
+        if sqlite is not None:
+            sqlite.execute("PRAGMA foreign_keys = ON")
 
 
 def is_current(engine: Engine) -> bool:

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
-from alembic import command
 from conftest import KINDS
 from release_service.db import connect, migrate
 from release_service.db.tables import Base
@@ -52,10 +51,7 @@ def test_every_constraint_has_a_name(engine: Engine) -> None:
 
 def test_each_migration_can_be_taken_back_and_made_again(engine: Engine) -> None:
     migrate.upgrade(engine)
-    configuration = migrate.config()
-    with engine.begin() as connection:
-        configuration.attributes["connection"] = connection
-        command.downgrade(configuration, "base")
+    migrate.downgrade(engine, "base")
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
     assert not migrate.is_current(engine)
     migrate.upgrade(engine)
@@ -108,3 +104,17 @@ def test_an_installed_wheel_migrates_without_the_repository(tmp_path: Path) -> N
     engine = connect(f"sqlite:///{database}")
     assert migrate.is_current(engine)
     engine.dispose()
+
+
+def test_what_is_published_outlives_each_migration(engine: Engine) -> None:
+    """A module with a publisher, through the first revision, the newest, and back again."""
+    migrate.upgrade(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO modules VALUES (1, 'gtk', 'gtk', '2026-01-01 00:00:00')"))
+        connection.execute(text("INSERT INTO publishers VALUES (1, 1, '665', '8', 'GNOME/gtk', '2026-01-01 00:00:00')"))
+    migrate.upgrade(engine)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT name, alias_of_id FROM modules")).all() == [("gtk", None)]
+    migrate.downgrade(engine, "0001")
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT project_path FROM publishers")).all() == [("GNOME/gtk",)]

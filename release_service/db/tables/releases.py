@@ -1,0 +1,91 @@
+"""Releases, what stands beside them, what tokens were used for, and what was promised."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from release_service.db.tables.base import Base, Id
+from release_service.db.tables.modules import Module
+
+
+class Release(Base):
+    """One version of one module, claimed by one tarball, and published if `published_at` is set.
+
+    All that is stored beside the tarball is made from this row alone, so that an upload that died
+    half-way is finished with the very same bytes.
+    """
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("module_id", "version"), Index(None, "sha256"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    module_id: Mapped[int] = mapped_column(ForeignKey("modules.id"))
+    version: Mapped[str] = mapped_column(String(64))
+    compression: Mapped[str] = mapped_column(String(8))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    archive: Mapped[dict[str, Any]]
+    proof: Mapped[dict[str, Any]]
+    claimed_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+
+    module: Mapped[Module] = relationship(lazy="raise")
+    files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
+
+
+class ReleaseFile(Base):
+    """A file published beside the tarball whose bytes are fixed at the claim: news, changes (zlib-compressed here)."""
+
+    __tablename__ = "release_files"
+    __table_args__ = (UniqueConstraint("release_id", "ext"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"))
+    ext: Mapped[str] = mapped_column(String(32))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    deflated: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class ReleaseText(Base):
+    """NEWS and ChangeLog as the tarball has them, zlib-compressed: the next version is compared with these."""
+
+    __tablename__ = "release_texts"
+    __table_args__ = (UniqueConstraint("release_id", "name"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"))
+    name: Mapped[str] = mapped_column(String(32))
+    deflated: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TokenUse(Base):
+    """What a token was used for: the same job may retry the same bytes, nothing else."""
+
+    __tablename__ = "token_uses"
+    __table_args__ = (UniqueConstraint("issuer", "token_id"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(255))
+    token_id: Mapped[str] = mapped_column(String(1024))
+    filename: Mapped[str] = mapped_column(String(255))
+    sha256: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime]
+
+
+class FollowUp(Base):
+    """A promise made in the commit that published a release, open until `kept_at` is set."""
+
+    __tablename__ = "follow_ups"
+    __table_args__ = (Index(None, "module_id", "kept_at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    module_id: Mapped[int] = mapped_column(ForeignKey("modules.id"))
+    release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"))
+    promised_at: Mapped[datetime]
+    kept_at: Mapped[datetime | None]
+
+    release: Mapped[Release] = relationship(lazy="raise")
