@@ -3,7 +3,6 @@
 from html import escape
 from pathlib import Path
 
-from release_service import errors
 from release_service.errors import Refused, Unavailable
 from release_service.settings import Settings
 from release_service.web.errors import status_of
@@ -30,13 +29,9 @@ def error_page() -> str:
         "| code | status | what | what to do |",
         "| --- | --- | --- | --- |",
     ]
-    found = sorted((*kinds(Refused), *kinds(Unavailable)), key=lambda kind: (_status(kind), kind.code))
-    lines += [f"| `{kind.code}` | {_status(kind)} | {escape(kind.title)} | {escape(kind.remedy)} |" for kind in found]
+    found = sorted((*kinds(Refused), *kinds(Unavailable)), key=lambda kind: (status_of(kind), kind.code))
+    lines += [f"| `{kind.code}` | {status_of(kind)} | {escape(kind.title)} | {escape(kind.remedy)} |" for kind in found]
     return "\n".join(lines) + "\n"
-
-
-def _status(kind: type[Refused] | type[Unavailable]) -> int:
-    return status_of(errors.BadArchive("X", "") if kind is errors.BadArchive else kind(""))
 
 
 def settings_page() -> str:

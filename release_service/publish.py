@@ -26,12 +26,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from release_service import authorize, documents, paths
+from release_service import authorize, documents, letters, paths
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
-from release_service.db import Transactions, follow_ups, releases
+from release_service.db import Transactions, audit, follow_ups, mails, modules, releases
+from release_service.db.audit import Act
 from release_service.db.tables import Release
 from release_service.errors import NotAuthorized
+from release_service.identity.gitlab import GitLabJob
 from release_service.index import write as index
 from release_service.receive import ReceivedTarball
 from release_service.store import ReleaseStore, Source
@@ -43,11 +45,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What publishing needs, built once in `wiring`."""
+    """What publishing needs, built once in `wiring`.  `public_url` is where readers see the tree."""
 
     transactions: Transactions
     store: ReleaseStore
     policy: Policy
+    public_url: str
+    sends_mail: bool
     now: Callable[[], datetime] = field(default=_now)
 
 
@@ -75,7 +79,7 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
             release = _claim(service, tarball, found, grant)
             staged.add()
         _store_beside(service, release)
-        is_new = _publish(service, release)
+        is_new = _publish(service, release, grant)
     _keep_promises(service, release)
     return Published(release, is_new)
 
@@ -90,6 +94,7 @@ def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) 
         if release.published_at is None:
             return None
         _use_token(service, session, tarball, grant)
+        _record(service, session, release, grant, "same_again")
         return release
 
 
@@ -99,7 +104,7 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
         previous = releases.previous_texts(session, tarball.name)
     news = documents.news_files(found.texts, previous)
     with service.transactions.begin() as session:
-        module = authorize.pin(session, grant, service.policy, tarball.name, service.now())
+        module = authorize.confirm(session, grant, tarball.name, service.policy, service.now())
         _use_token(service, session, tarball, grant)
         return releases.claim(
             session,
@@ -116,9 +121,10 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
 
 
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
-    """One token, one tarball: the same job may retry the same bytes, nothing else."""
+    """One job's token, one tarball: the same job may retry the same bytes, nothing else."""
     uploader = grant.uploader
-    releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
+    if isinstance(uploader, GitLabJob):
+        releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
 
 
 def _store_beside(service: Service, release: Release) -> None:
@@ -128,16 +134,34 @@ def _store_beside(service: Service, release: Release) -> None:
             list(together.map(service.store.add, files.keys(), files.values()))
 
 
-def _publish(service: Service, release: Release) -> bool:
-    """Make it public and promise what follows, in one commit; False if another upload just did."""
+def _publish(service: Service, release: Release, grant: Grant) -> bool:
+    """Make it public, write that down, and promise what follows, in one commit; False if another upload just did."""
     with service.transactions.begin() as session:
-        if not releases.publish(session, release, service.now()):
+        is_new = releases.publish(session, release, service.now())
+        _record(service, session, release, grant, "published" if is_new else "same_again")
+        if not is_new:
             return False
         kinds = [follow_ups.INDEX]
         if releases.is_first_of_module(session, release):
             kinds.append(follow_ups.ARCHIVE_INDEX)
         follow_ups.promise(session, release, kinds, service.now())
+        if service.sends_mail:
+            _promise_mail(service, session, release, grant)
         return True
+
+
+def _record(service: Service, session: Session, release: Release, grant: Grant, code: str) -> None:
+    """Write the audit row of an upload that ends well."""
+    act = Act("upload", grant.uploader, grant.request_id, grant.module, grant.version, release.sha256)
+    audit.record(session, act, audit.ACCEPTED, code, service.now(), size=release.size, **grant.uploader.provenance)
+
+
+def _promise_mail(service: Service, session: Session, release: Release, grant: Grant) -> None:
+    name = releases.tarball_name(release)
+    url = paths.public_url(service.public_url, paths.tarball_key(name))
+    letter = letters.published(str(name), release.sha256, url, grant.uploader)
+    told = [found.person for found in modules.look_up(session, grant.module).maintainers]
+    mails.promise(session, told, letter.subject, letter.body, service.now())
 
 
 def _keep_promises(service: Service, release: Release) -> None:

@@ -4,21 +4,24 @@ Every setting has a working default but secrets.  Units are in the names.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from release_service.archive import Limits
+from release_service.limits import SWITCHES
+from release_service.limits import Limits as UploaderLimits
 from release_service.receive import ReceiveLimits
 from release_service.tarball import ACCEPTED, COMPRESSIONS
 
 _MIB = 1024 * 1024
 _LIMITS = Limits()
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_SHORTEST_SECRET = 32
 
 # Comma-separated in the environment.
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -47,11 +50,34 @@ class Settings(BaseSettings):
     base_url: str = Field(default="http://127.0.0.1:8000", description="Where the service is")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Where readers see the tree")
 
+    trusted_proxies: Words = Field(
+        default=(), description="Addresses of proxies whose X-Forwarded-For and -Proto are believed; * for any"
+    )
+
     gitlab_issuer: str = Field(
         default="https://gitlab.gnome.org", description="Whose ID tokens are taken; https, or loopback"
     )
     gitlab_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
-    issuer_keys_ttl_s: Seconds = Field(default=3600, description="How long the issuer's keys are kept")
+    gitlab_api_url: str | None = Field(
+        default=None, description="Where job tokens are proven and projects looked up; else the issuer's /api/v4"
+    )
+    sso_issuer: str | None = Field(
+        default=None, description="Whose access tokens are taken (a Keycloak realm); https, or loopback"
+    )
+    sso_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
+    sso_cli_client_id: str = Field(default="release-cli", description="The SSO's client for `gnome-release login`")
+    sso_web_client_id: str = Field(default="release-web", description="The SSO's client for signing in by browser")
+    sso_web_client_secret: SecretStr | None = Field(default=None, description="Its secret, if it has one")
+    sso_scope: str = Field(
+        default="openid profile email groups", description="What is asked of the SSO; by the CLI offline_access, too"
+    )
+    sso_release_team_group: str = Field(default="release-team", description="The group that may publish every module")
+    sso_admin_group: str = Field(default="sysadmin", description="The group that registers and blocks modules")
+    session_secret: SecretStr | None = Field(
+        default=None, description="Signs web sessions, 32 characters or more; needed where BASE_URL is no loopback"
+    )
+    session_ttl_s: Seconds = Field(default=8 * 3600, description="How long a web session lasts")
+    issuer_keys_ttl_s: Seconds = Field(default=600, description="How long the issuer's keys are kept")
     issuer_keys_cooldown_s: Seconds = Field(default=60, description="How long an unknown key id is not asked for again")
     trusted_namespaces: Words = Field(
         default=("GNOME",), description="A project NS/MODULE there may claim the unclaimed module of its own name"
@@ -60,6 +86,22 @@ class Settings(BaseSettings):
     sandbox: bool = Field(
         default=False, description="Unprotected and non-tag refs are taken, and every answer says SANDBOX"
     )
+
+    signatures: str = Field(
+        default="optional", pattern="^(optional|required)$", description="The policy of modules that have none"
+    )
+    switched_off: Words = Field(default=(), description=f"What is switched off here: some of {', '.join(SWITCHES)}")
+    max_requests_per_uploader_per_hour: Count = Field(default=3000, description="Uploads, checks: in all replicas")
+    max_uploads_at_once_per_uploader: Count = Field(default=64, description="In all replicas")
+    max_uploads_at_once_per_address: Count = Field(default=256, description="In all replicas")
+    max_refusals_per_address_per_minute: Count = Field(
+        default=1000, description="Bad tokens that are written down; more are answered 429, unread"
+    )
+
+    smtp_url: SecretStr | None = Field(
+        default=None, description="smtp://[USER:PASSWORD@]HOST[:PORT] (with STARTTLS, unless loopback), or smtps://"
+    )
+    mail_from: str = Field(default="release-service@localhost", description="The sender's address")
 
     max_header_bytes: Count = Field(default=64 * 1024, description="The longest header of a request")
     header_timeout_s: Seconds = Field(default=20, description="How long a request's header may take")
@@ -89,7 +131,9 @@ class Settings(BaseSettings):
         default="text", pattern="^(text|json)$", description="`text`, or `json` for one object a line"
     )
 
-    @field_validator("compressions", "trusted_namespaces", "pipeline_sources", mode="before")
+    @field_validator(
+        "compressions", "trusted_namespaces", "pipeline_sources", "switched_off", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, (word.strip() for word in value.split(",")))) if isinstance(value, str) else value
@@ -101,16 +145,44 @@ class Settings(BaseSettings):
             raise ValueError(f"compressions are some of {', '.join(COMPRESSIONS)}")
         return value
 
-    @field_validator("gitlab_issuer")
+    @field_validator("switched_off")
     @classmethod
-    def _trustworthy(cls, value: str) -> str:
-        """Https only; http is accepted for loopback addresses alone (DESIGN.md 4)."""
-        parts = urlsplit(value)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise ValueError("an issuer is https, or http on a loopback address")
-        if value.endswith("/"):
-            raise ValueError("an issuer is compared with the tokens' iss, which GitLab writes without a last slash")
+    def _known_switches(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(SWITCHES):
+            raise ValueError(f"what can be switched off: {', '.join(SWITCHES)}")
         return value
+
+    @field_validator("gitlab_issuer", "sso_issuer", "gitlab_api_url")
+    @classmethod
+    def _trustworthy(cls, value: str | None) -> str | None:
+        """Https only; http is accepted for loopback addresses alone (DESIGN.md 4)."""
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(value))):
+            raise ValueError("an issuer, or its API, is https, or http on a loopback address")
+        if value.endswith("/"):
+            raise ValueError("an issuer is compared with the tokens' iss, which is written without a last slash")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in {"smtp", "smtps"}:
+            raise ValueError("a mail server is smtp://HOST:PORT or smtps://HOST:PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _signs_sessions(self) -> Self:
+        """Sessions of a real instance outlive a restart, and hold for every replica: no secret of a process's own."""
+        secret = self.session_secret.get_secret_value() if self.session_secret else ""
+        if secret and len(secret) < _SHORTEST_SECRET:
+            raise ValueError(f"SESSION_SECRET has at least {_SHORTEST_SECRET} characters")
+        if self.sso_issuer and not secret and not _is_loopback(self.base_url):
+            raise ValueError("SESSION_SECRET is needed where people sign in, unless BASE_URL is a loopback")
+        if self.sso_issuer == self.gitlab_issuer:
+            raise ValueError("SSO_ISSUER and GITLAB_ISSUER are two issuers: a token of one proves nothing to the other")
+        return self
 
     @field_validator("database_url")
     @classmethod
@@ -148,6 +220,21 @@ class Settings(BaseSettings):
             return self.staging_dir
         return self.tree.parent / "staging" if self.tree is not None else Path("var/staging")
 
+    @property
+    def gitlab_api(self) -> str:
+        """GitLab's API."""
+        return self.gitlab_api_url or f"{self.gitlab_issuer}/api/v4"
+
+    def uploader_limits(self) -> UploaderLimits:
+        """Return what one uploader, and one address, may ask."""
+        return UploaderLimits(
+            requests_per_uploader_per_hour=self.max_requests_per_uploader_per_hour,
+            uploads_at_once_per_uploader=self.max_uploads_at_once_per_uploader,
+            uploads_at_once_per_address=self.max_uploads_at_once_per_address,
+            refusals_per_address_per_minute=self.max_refusals_per_address_per_minute,
+            switched_off=frozenset(self.switched_off),
+        )
+
     def receive_limits(self) -> ReceiveLimits:
         """Return what an upload may cost."""
         return ReceiveLimits(
@@ -170,3 +257,7 @@ class Settings(BaseSettings):
             decoder_memory_bytes=self.max_decoder_memory_bytes,
             text_bytes=self.max_news_bytes,
         )
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in _LOOPBACK

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from release_service.archive.inspector import Inspector
-from release_service.authorize import Policy
+from release_service.authorize import Policy, Proven
 from release_service.db import Transactions, connect
-from release_service.identity.gitlab import GitLab
+from release_service.identity.bearer import Bearers
+from release_service.identity.gitlab import GitLab, GitLabJob
+from release_service.identity.gitlab_api import GitLabApi
+from release_service.identity.job_token import JobTokens
 from release_service.identity.keys import IssuerKeys
+from release_service.identity.sso import Person, Sso
+from release_service.limits import Limits
+from release_service.mail import MailServer
 from release_service.publish import Service
+from release_service.refusals import Refusals
 from release_service.settings import Settings
 from release_service.store import ReleaseStore
 from release_service.store.local import LocalStore
@@ -20,12 +27,24 @@ _PUBLICATIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
+class Proofs:
+    """Whom each way in believes: a job's ID token, a person's access token, both, or a job token."""
+
+    jobs: Bearers[GitLabJob]
+    persons: Bearers[Person]
+    anyone: Bearers[Proven]
+    job_tokens: JobTokens
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What the web is given: the service, and what stands before it."""
 
     settings: Settings
     service: Service
-    gitlab: GitLab
+    proofs: Proofs
+    limits: Limits
+    refusals: Refusals
     inspector: Inspector
     tree: Path | None
     publishing: ThreadPoolExecutor
@@ -33,18 +52,62 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     """Return the parts that *settings* ask for; nothing is connected to yet."""
-    policy = Policy(settings.trusted_namespaces, settings.pipeline_sources, settings.sandbox)
-    keys = IssuerKeys(
-        settings.gitlab_issuer, ttl_s=settings.issuer_keys_ttl_s, cooldown_s=settings.issuer_keys_cooldown_s
-    )
+    service = build_service(settings)
+    limits = settings.uploader_limits()
     return Parts(
         settings=settings,
-        service=Service(Transactions(connect(settings.database_url)), _store(settings), policy),
-        gitlab=GitLab(settings.gitlab_issuer, settings.gitlab_audience, keys),
+        service=service,
+        proofs=_proofs(settings),
+        limits=limits,
+        refusals=Refusals(service, limits),
         inspector=Inspector(settings.archive_limits()),
         tree=settings.tree,
         publishing=ThreadPoolExecutor(_PUBLICATIONS, thread_name_prefix="publish"),
     )
+
+
+def build_service(settings: Settings) -> Service:
+    """Return what publishing, and changing rights, needs."""
+    policy = Policy(
+        settings.trusted_namespaces,
+        settings.pipeline_sources,
+        settings.sandbox,
+        settings.sso_release_team_group,
+        settings.sso_admin_group,
+        settings.signatures,
+    )
+    return Service(
+        transactions=Transactions(connect(settings.database_url)),
+        store=_store(settings),
+        policy=policy,
+        public_url=settings.public_url,
+        sends_mail=settings.smtp_url is not None,
+    )
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """Return where mail is handed in, None if none is sent."""
+    return MailServer.of(settings.smtp_url, settings.mail_from) if settings.smtp_url else None
+
+
+def _proofs(settings: Settings) -> Proofs:
+    issuer = settings.gitlab_issuer
+    gitlab = GitLab(issuer, settings.gitlab_audience, _keys(settings, issuer))
+    persons: dict[str, Sso] = {}
+    if settings.sso_issuer is not None:
+        clients = (settings.sso_cli_client_id, settings.sso_web_client_id)
+        keys = _keys(settings, settings.sso_issuer)
+        persons = {settings.sso_issuer: Sso(settings.sso_issuer, settings.sso_audience, clients, keys)}
+    return Proofs(
+        jobs=Bearers({issuer: gitlab}),
+        persons=Bearers(persons),
+        anyone=Bearers({issuer: gitlab, **persons}),
+        job_tokens=JobTokens(GitLabApi(settings.gitlab_api), issuer),
+    )
+
+
+def _keys(settings: Settings, issuer: str) -> IssuerKeys:
+    return IssuerKeys(issuer, ttl_s=settings.issuer_keys_ttl_s, cooldown_s=settings.issuer_keys_cooldown_s)
 
 
 def _store(settings: Settings) -> ReleaseStore:

@@ -8,13 +8,19 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psycopg
 import pytest
+
+from release_service.demo import sso
 
 _START_S = 60
 
@@ -159,3 +165,69 @@ def service(
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def nanoidp(
+    home: Path, *, port: int = 0, web_callback: str = "http://127.0.0.1:8000/auth/callback"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run GNOME's sign-in (release_service/demo/sso.py); yield the issuer's URL and the process.
+
+    Leave, and enter again with the same *home* and *port*, and it was an outage: the keys are kept.
+    """
+    port = port or free_port()
+    issuer = sso.issuer(port)
+    arguments = ["--port", str(port), "--home", str(home), "--web-callback", web_callback]
+    process = subprocess.Popen([sys.executable, "-m", "release_service.demo.sso", *arguments])
+    try:
+        wait_until(lambda: httpx2.get(f"{issuer}/.well-known/openid-configuration").is_success, process)
+        yield issuer, process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request to a server of canned answers: *base* is the server's URL, as the client knows it."""
+
+    method: str
+    path: str
+    base: str
+    authorization: str
+    body: bytes
+
+
+Canned = tuple[int, Any, dict[str, str]]
+
+
+@contextlib.contextmanager
+def canned(answer: Callable[[Asked], Canned]) -> Iterator[str]:
+    """Answer on loopback what *answer* returns (status, JSON or bytes, headers): what no real component can be made
+    to say.  Yield the URL.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            base = f"http://{self.headers['Host']}"
+            asked = Asked(self.command, self.path, base, self.headers.get("Authorization", ""), body)
+            status, content, headers = answer(asked)
+            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(raw)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

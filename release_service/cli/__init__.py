@@ -1,20 +1,31 @@
 """`release-service`: what operators type.  `--help` of each command says what it does."""
 
+import signal
 import sys
 from typing import Annotated
 
 import typer
 
-from release_service.cli import modules
+from release_service import log
+from release_service.cli import audit, modules, switch
 from release_service.db import connect
 from release_service.db.migrate import upgrade
 from release_service.demo import run as run_demo
 from release_service.errors import Unavailable
 from release_service.settings import Settings
 from release_service.web import server
+from release_service.wiring import build_service, mail_server
+from release_service.worker import Worker
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The GNOME Release Service, for operators.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show what variables hold: tokens
+    help="The GNOME Release Service, for operators.",
+)
 app.add_typer(modules.app, name="modules")
+app.add_typer(audit.app, name="audit")
+app.add_typer(switch.app, name="switch")
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
@@ -24,6 +35,16 @@ PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
 def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
     """Serve uploads; with a file: store also the tree.  An SQLite database is migrated first."""
     server.run(host, port)
+
+
+@app.command("worker")
+def worker_command() -> None:
+    """Link the audit, send mail, and sweep, until told to stop; `serve` does so, too.  Any number may run."""
+    settings = Settings()
+    log.configure(settings.log_format)
+    worker = Worker(build_service(settings), mail_server(settings))
+    signal.signal(signal.SIGTERM, lambda *_: worker.stop())
+    worker.run()
 
 
 @app.command()

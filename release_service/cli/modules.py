@@ -1,60 +1,204 @@
-"""`release-service modules`: which modules there are, and which projects may publish them."""
+"""`release-service modules`: which modules there are, who may publish them, and how."""
 
-from datetime import UTC, datetime
+import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from release_service.db import Transactions, connect, modules
-from release_service.db.migrate import upgrade
-from release_service.errors import Refused
+from release_service import doap
+from release_service.authorize.stewards import operator
+from release_service.cli.database import login, service
+from release_service.db import modules, persons
+from release_service.db.modules import Registered
+from release_service.errors import BadChange, Refused, shown
+from release_service.identity.gitlab_api import GitLabApi
+from release_service.publish import Service
+from release_service.rights import Change, change
+from release_service.rights.blocks import Block, Unblock
+from release_service.rights.maintainers import AllowPerson, DenyPerson
+from release_service.rights.names import MakeAlias, Register
+from release_service.rights.publishers import AllowProject, DenyProject
+from release_service.rights.rules import SetSignatures, SetTagPattern
 from release_service.settings import Settings
 from release_service.tarball import parse_module
 
-app = typer.Typer(no_args_is_help=True, help="Modules, and the projects that may publish them.")
+app = typer.Typer(no_args_is_help=True, help="Modules, and who may publish them.")
+
+Name = Annotated[str, typer.Argument(help="The module, as its tarballs are called: gtk, NetworkManager.")]
+Project = Annotated[str | None, typer.Option(help="Path of a GitLab project, GNOME/gtk.")]
+ProjectId = Annotated[int | None, typer.Option(help="Its numeric id; without ids GitLab is asked for them.")]
+NamespaceId = Annotated[int | None, typer.Option(help="The numeric id of its namespace.")]
+Person = Annotated[str | None, typer.Option(help="A login that the SSO has shown us; or see --subject.")]
+Subject = Annotated[str | None, typer.Option(help="The SSO's own name for a person (sub).")]
+Reason = Annotated[str, typer.Option(help="Why; the module's maintainers read it.")]
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="The module, as its tarballs are called: gtk, NetworkManager.")],
-    project: Annotated[str | None, typer.Option(help="Path of the GitLab project, GNOME/gtk.")] = None,
-    project_id: Annotated[int | None, typer.Option(help="Its numeric id.")] = None,
-    namespace_id: Annotated[int | None, typer.Option(help="The numeric id of its namespace.")] = None,
+    name: Name,
+    project: Project = None,
+    project_id: ProjectId = None,
+    namespace_id: NamespaceId = None,
+    environment: Annotated[str, typer.Option(help="The deployment environment that its jobs must name.")] = "",
+    alias: Annotated[list[str] | None, typer.Option(help="An old name that it is published under, too.")] = None,
 ) -> None:
     """Register a module; with a project, pin the module to it, or confirm that project's new path."""
-    given = (project, project_id, namespace_id)
-    if any(given) and not all(given):
-        raise typer.BadParameter("--project, --project-id and --namespace-id go together")
-    now = datetime.now(UTC)
-    try:
-        with _transactions().begin() as session:
-            module = modules.ensure(session, parse_module(name), now)
-            if project:
-                modules.confirm(
-                    session,
-                    module,
-                    now,
-                    project_id=str(project_id),
-                    namespace_id=str(namespace_id),
-                    project_path=project,
-                )
-    except Refused as refusal:
-        typer.echo(f"{refusal.title}: {refusal.detail}", err=True)
-        raise typer.Exit(3) from None
-    typer.echo(f"{name} is registered" + (f", published by {project}." if project else "."))
+    with service() as built:
+        parse_module(name)
+        allowed = _project(project, project_id, namespace_id, environment) if project or project_id else None
+        _change(built, name, Register())
+        if allowed is not None:
+            _change(built, name, allowed)
+        for old in alias or []:
+            _change(built, old, MakeAlias(name))
+
+
+@app.command()
+def allow(  # noqa: PLR0913, PLR0917 - an option each
+    name: Name,
+    project: Project = None,
+    project_id: ProjectId = None,
+    namespace_id: NamespaceId = None,
+    environment: Annotated[str, typer.Option(help="The deployment environment that its jobs must name.")] = "",
+    person: Person = None,
+    subject: Subject = None,
+) -> None:
+    """Let a project publish the module, or a person maintain it; with neither, lift the module's block."""
+    with service() as built:
+        if project or project_id:
+            _change(built, name, _project(project, project_id, namespace_id, environment))
+        elif person or subject:
+            issuer, found, called = _person(built, person, subject)
+            _change(built, name, AllowPerson(issuer, found, called))
+        else:
+            _change(built, name, Unblock())
+
+
+@app.command()
+def deny(
+    name: Name,
+    reason: Reason,
+    project_id: ProjectId = None,
+    person: Person = None,
+    subject: Subject = None,
+) -> None:
+    """Take the right of a project or a person away, and block them; with neither, block the module for everybody."""
+    with service() as built:
+        if project_id:
+            _change(built, name, DenyProject(Settings().gitlab_issuer, str(project_id), reason))
+        elif person or subject:
+            issuer, found, _ = _person(built, person, subject)
+            _change(built, name, DenyPerson(issuer, found))
+            _change(built, name, Block(reason, issuer, found))
+        else:
+            _change(built, name, Block(reason))
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    tag_pattern: Annotated[str | None, typer.Option(help="Words, as in release-{version}; '' for none.")] = None,
+    signatures: Annotated[str | None, typer.Option(help="optional, required, or '' for the instance's rule.")] = None,
+) -> None:
+    """Change which tags say the module's version, or whether a signature must come along."""
+    with service() as built:
+        if tag_pattern is not None:
+            _change(built, name, SetTagPattern(tag_pattern))
+        if signatures is not None:
+            _change(built, name, SetSignatures(signatures))
 
 
 @app.command("list")
 def list_() -> None:
-    """Print each module and the projects that may publish it."""
-    with _transactions().begin() as session:
-        for module, publishers in modules.all_with_publishers(session):
-            projects = ", ".join(f"{found.project_path} ({found.project_id})" for found in publishers)
-            typer.echo(f"{module.name}\t{projects or '-'}")
+    """Print each module, the projects and persons that may publish it, and what is special about it."""
+    with service() as built, built.transactions.begin() as session:
+        for name in modules.names(session):
+            typer.echo("\t".join(_line(modules.look_up(session, name))))
 
 
-def _transactions() -> Transactions:
-    engine = connect(Settings().database_url)
-    if engine.dialect.name == "sqlite":
-        upgrade(engine)
-    return Transactions(engine)
+def _line(found: Registered) -> list[str]:
+    projects = ", ".join(f"{publisher.project_path} ({publisher.project_id})" for publisher in found.publishers)
+    people = ", ".join(shown(maintainer.person.login, 40) for maintainer in found.maintainers)
+    notes = [f"alias of {found.home_name}"] if found.home_name != found.name else []
+    if found.home is not None:
+        notes += [f"tags {found.home.tag_pattern}"] if found.home.tag_pattern else []
+        notes += [f"signatures {found.home.signatures}"] if found.home.signatures else []
+    notes += [
+        f"blocked: {shown(block.subject or 'everybody')}" for block in found.blocks if block.module_id is not None
+    ]
+    return [found.name, projects or "-", people or "-", "; ".join(notes) or "-"]
+
+
+@app.command("import-doap")
+def import_doap(
+    directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A directory of *.doap files.")],
+    subjects: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The SSO's users as JSON: [{id, username}, ...].")
+    ] = None,
+) -> None:
+    """Register the modules of a directory of DOAP files, with their maintainers.
+
+    A maintainer is added if --subjects knows the gnome:userid, or if exactly one person has signed
+    in under it; the others are printed, and come with the next import.  Nothing is taken away.
+    """
+    known = doap.subjects(subjects.read_text(encoding="utf-8")) if subjects else {}
+    with service() as built:
+        for file in sorted(directory.rglob("*.doap")):
+            try:
+                described = doap.parse(file.read_bytes())
+            except Refused as refusal:
+                typer.echo(f"{file.name}: not read: {refusal.detail}", err=True)
+                continue
+            for name in described.modules:
+                _import(built, name, described.userids, known)
+            if not described.modules:
+                typer.echo(f"{file.name}: names no download-page below /sources/: skipped", err=True)
+
+
+def _import(built: Service, name: str, userids: list[str], known: dict[str, str]) -> None:
+    try:
+        _change(built, name, Register())
+        for userid in userids:
+            try:
+                issuer, subject, called = _person(built, userid, known.get(userid))
+            except BadChange as unknown:
+                typer.echo(f"{name}: {unknown.detail}", err=True)
+                continue
+            _change(built, name, AllowPerson(issuer, subject, called))
+    except Refused as refusal:
+        typer.echo(f"{shown(name)}: {refusal.detail}", err=True)
+
+
+def _change(built: Service, name: str, wanted: Change) -> None:
+    is_new = change(built, operator(login(), name), wanted)
+    typer.echo(f"{name}: {wanted}." if is_new else f"{name}: {wanted} (as before).")
+
+
+def _project(path: str | None, id_: int | None, namespace_id: int | None, environment: str) -> AllowProject:
+    """Return the project, by what was given, or by what GitLab tells of it."""
+    settings = Settings()
+    if path and id_ and namespace_id:
+        return AllowProject(settings.gitlab_issuer, str(id_), str(namespace_id), path, environment)
+    if namespace_id or (path and id_):
+        raise typer.BadParameter("--project-id and --namespace-id go together with --project; or give --project alone")
+    found = asyncio.run(GitLabApi(settings.gitlab_api).project(path or str(id_)))
+    typer.echo(f"GitLab says: {found.path} has the id {found.project_id}, in namespace {found.namespace_id}.")
+    return AllowProject(settings.gitlab_issuer, found.project_id, found.namespace_id, found.path, environment)
+
+
+def _person(built: Service, name: str | None, subject: str | None) -> tuple[str, str, str]:
+    """Return issuer, subject and login of one person; a login alone must be that of exactly one whom we have seen."""
+    issuer = Settings().sso_issuer
+    if issuer is None:
+        raise BadChange("There is no SSO (RELEASE_SERVICE_SSO_ISSUER), so nobody can be named.")
+    if subject:
+        return issuer, subject, name or subject
+    with built.transactions.begin() as session:
+        found = persons.by_login(session, issuer, name or "")
+    if len(found) != 1:
+        how_many = "nobody" if not found else "more than one person"
+        raise BadChange(
+            f"{how_many} has signed in as {shown(name)} yet.", remedy="Give --subject, or let them sign in first."
+        )
+    return issuer, found[0].subject, found[0].login

@@ -1,13 +1,40 @@
-"""Modules and the projects that may publish them.  Queries take a session and never commit."""
+"""Modules, and who may publish them.  Queries take a session and never commit."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
-from release_service.db.tables import Module, Publisher
-from release_service.errors import CaseTwin
+from release_service.db.tables import Block, Maintainer, Module, Person, Publisher
+from release_service.errors import CaseTwin, NotFound, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the registry knows of the name of a module.
+
+    `module` is the row of that name, None if there is none; `home` the module whose rights count:
+    the same, or the one that it is an alias of.
+    """
+
+    name: str
+    module: Module | None
+    home: Module | None
+    publishers: Sequence[Publisher] = ()
+    maintainers: Sequence[Maintainer] = ()
+    blocks: Sequence[Block] = ()
+
+    @property
+    def home_name(self) -> str:
+        """The name of the module whose rights count."""
+        return self.home.name if self.home else self.name
+
+    def is_maintainer(self, issuer: str, subject: str) -> bool:
+        """Say whether the person maintains it."""
+        return any((m.person.issuer, m.person.subject) == (issuer, subject) for m in self.maintainers)
 
 
 def find(session: Session, name: str) -> Module | None:
@@ -18,11 +45,58 @@ def find(session: Session, name: str) -> Module | None:
     return module
 
 
-def publishers(session: Session, module: Module | None) -> list[Publisher]:
+def look_up(session: Session, name: str) -> Registered:
+    """Return what is known of the module *name*; raises CaseTwin if it is registered in other letters.
+
+    The blocks are those of this module, and all that hold for every module.
+    """
+    module = find(session, name)
+    home = module if module is None or module.alias_of_id is None else session.get_one(Module, module.alias_of_id)
+    blocks = session.scalars(
+        select(Block).where(or_(Block.module_id.is_(None), Block.module_id == (home.id if home else None)))
+    ).all()
+    if home is None:
+        return Registered(name, None, None, blocks=blocks)
+    return Registered(name, module, home, publishers(session, home), maintainers(session, home), blocks)
+
+
+def home(session: Session, name: str) -> Module:
+    """Return the module whose rights count for *name*.  Raises NotFound if nothing of that name is registered."""
+    found = look_up(session, name).home
+    if found is None:
+        raise NotFound(f"There is no module {shown(name)}.", remedy="An administrator must register it first.")
+    return found
+
+
+def publishers(session: Session, module: Module) -> Sequence[Publisher]:
     """Return the projects that may publish *module*."""
-    if module is None:
-        return []
-    return list(session.scalars(select(Publisher).where(Publisher.module_id == module.id)))
+    return session.scalars(select(Publisher).where(Publisher.module_id == module.id).order_by(Publisher.id)).all()
+
+
+def maintainers(session: Session, module: Module) -> Sequence[Maintainer]:
+    """Return the persons who may, with the persons' rows."""
+    rows = select(Maintainer).where(Maintainer.module_id == module.id).options(joinedload(Maintainer.person))
+    return session.scalars(rows.order_by(Maintainer.id)).all()
+
+
+def aliases(session: Session, module: Module) -> Sequence[Module]:
+    """Return the other names that *module* is published under."""
+    return session.scalars(select(Module).where(Module.alias_of_id == module.id).order_by(Module.folded)).all()
+
+
+def maintained_by(session: Session, issuer: str, subject: str) -> list[str]:
+    """Return the names of all modules, aliases included, that the person maintains."""
+    person = Person.issuer == issuer, Person.subject == subject
+    mine = select(Maintainer.module_id).join(Person).where(*person)
+    names = select(Module.name).where(or_(Module.id.in_(mine), Module.alias_of_id.in_(mine)))
+    return list(session.scalars(names.order_by(Module.folded)))
+
+
+def published_by(session: Session, project_id: str) -> list[str]:
+    """Return the names of all modules that the project may publish."""
+    mine = select(Publisher.module_id).where(Publisher.project_id == project_id)
+    names = select(Module.name).where(or_(Module.id.in_(mine), Module.alias_of_id.in_(mine)))
+    return list(session.scalars(names.order_by(Module.folded)))
 
 
 def ensure(session: Session, name: str, now: datetime) -> Module:
@@ -40,8 +114,15 @@ def ensure(session: Session, name: str, now: datetime) -> Module:
     return module
 
 
-def pin(
-    session: Session, module: Module, now: datetime, *, project_id: str, namespace_id: str, project_path: str
+def pin(  # noqa: PLR0913 - what names a project
+    session: Session,
+    module: Module,
+    now: datetime,
+    *,
+    project_id: str,
+    namespace_id: str,
+    project_path: str,
+    environment: str = "",
 ) -> None:
     """Let the project publish *module*; nothing happens if it may already."""
     try:
@@ -52,6 +133,7 @@ def pin(
                     project_id=project_id,
                     namespace_id=namespace_id,
                     project_path=project_path,
+                    environment=environment,
                     created_at=now,
                 )
             )
@@ -59,16 +141,70 @@ def pin(
         pass  # pinned before
 
 
-def confirm(
-    session: Session, module: Module, now: datetime, *, project_id: str, namespace_id: str, project_path: str
-) -> None:
-    """Let the project publish *module* as what it is now: its new path and namespace, if it was moved."""
-    pin(session, module, now, project_id=project_id, namespace_id=namespace_id, project_path=project_path)
-    session.execute(
-        update(Publisher)
-        .where(Publisher.module_id == module.id, Publisher.project_id == project_id)
-        .values(namespace_id=namespace_id, project_path=project_path)
+def confirm(  # noqa: PLR0913 - what names a project
+    session: Session,
+    module: Module,
+    now: datetime,
+    *,
+    project_id: str,
+    namespace_id: str,
+    project_path: str,
+    environment: str = "",
+) -> bool:
+    """Let the project publish *module* as what it is now: its new path and namespace, if it was moved.
+
+    Returns whether anything is different now.
+    """
+    names = {"namespace_id": namespace_id, "project_path": project_path, "environment": environment}
+    this = Publisher.module_id == module.id, Publisher.project_id == project_id
+    before = session.scalar(select(Publisher).where(*this))
+    if before is None:
+        pin(session, module, now, project_id=project_id, **names)
+        return True
+    is_new = any(getattr(before, name) != value for name, value in names.items())
+    session.execute(update(Publisher).where(*this).values(**names))
+    return is_new
+
+
+def unpin(session: Session, module: Module, project_id: str) -> bool:
+    """Take the project's right away; return whether it had it."""
+    done = session.execute(
+        delete(Publisher).where(Publisher.module_id == module.id, Publisher.project_id == project_id)
     )
+    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+
+
+def add_maintainer(session: Session, module: Module, person: Person, now: datetime) -> bool:
+    """Let the person maintain *module*; return whether that is new."""
+    try:
+        with session.begin_nested():
+            session.add(Maintainer(module_id=module.id, person_id=person.id, created_at=now))
+    except IntegrityError:
+        return False
+    return True
+
+
+def remove_maintainer(session: Session, module: Module, person: Person) -> bool:
+    """Take the person's right away; return whether they had it."""
+    done = session.execute(
+        delete(Maintainer).where(Maintainer.module_id == module.id, Maintainer.person_id == person.id)
+    )
+    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+
+
+def block(session: Session, module: Module | None, issuer: str, subject: str, reason: str, now: datetime) -> None:
+    """Block the subject (everybody, if it is empty) for *module* (all, if it is None)."""
+    unblock(session, module, issuer, subject)
+    module_id = module.id if module else None
+    session.add(Block(module_id=module_id, issuer=issuer, subject=subject, reason=reason, created_at=now))
+    session.flush()
+
+
+def unblock(session: Session, module: Module | None, issuer: str, subject: str) -> bool:
+    """Lift that block; return whether there was one."""
+    of_module = Block.module_id == module.id if module else Block.module_id.is_(None)
+    done = session.execute(delete(Block).where(of_module, Block.issuer == issuer, Block.subject == subject))
+    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
 
 def lock(session: Session, module: Module) -> None:
@@ -80,7 +216,6 @@ def lock(session: Session, module: Module) -> None:
     session.execute(select(Module.id).where(Module.id == module.id).with_for_update(key_share=True))
 
 
-def all_with_publishers(session: Session) -> list[tuple[Module, list[Publisher]]]:
-    """Return every module, by name, with the projects that may publish it."""
-    modules = session.scalars(select(Module).order_by(Module.folded))
-    return [(module, publishers(session, module)) for module in modules]
+def names(session: Session) -> list[str]:
+    """Return the name of every module, aliases included, in order."""
+    return list(session.scalars(select(Module.name).order_by(Module.folded)))

@@ -38,11 +38,11 @@ def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None
     if release.published_at is not None:
         raise VersionTaken(
             f"{name.release} was published on {release.published_at:%Y-%m-%d} with SHA-256 {release.sha256}; "
-            f"you sent {sha256}."
+            f"yours: {sha256}."
         )
     raise VersionTaken(
         f"{name.release} was claimed on {release.claimed_at:%Y-%m-%d %H:%M} UTC by an upload with SHA-256 "
-        f"{release.sha256} that did not finish; you sent {sha256}.",
+        f"{release.sha256} that did not finish; yours: {sha256}.",
         remedy="Send those same bytes again to finish it, or use a new version number.",
     )
 
@@ -69,8 +69,13 @@ def use_token(session: Session, issuer: str, token_id: str, name: TarballName, s
             session.add(TokenUse(issuer=issuer, token_id=token_id, filename=str(name), sha256=sha256, used_at=now))
     except IntegrityError:
         pass  # used before: see for what
-    use = session.scalars(select(TokenUse).where(TokenUse.issuer == issuer, TokenUse.token_id == token_id)).one()
-    if (use.filename, use.sha256) != (str(name), sha256):
+    refuse_used_token(session, issuer, token_id, name, sha256)
+
+
+def refuse_used_token(session: Session, issuer: str, token_id: str, name: TarballName, sha256: str) -> None:
+    """Raise TokenAlreadyUsed if the token is bound to another tarball than this; it may be bound to none."""
+    use = session.scalar(select(TokenUse).where(TokenUse.issuer == issuer, TokenUse.token_id == token_id))
+    if use is not None and (use.filename, use.sha256) != (str(name), sha256):
         raise TokenAlreadyUsed(f"It was used for {use.filename} with SHA-256 {use.sha256}.")
 
 

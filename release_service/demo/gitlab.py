@@ -1,45 +1,33 @@
 """A stand-in for gitlab.gnome.org that signs ID tokens with GitLab's claims.  Loopback only."""
 
-import json
-import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from typing import Any
 
-from joserfc import jwt
-from joserfc.jwk import RSAKey
+from release_service.demo.gitlab_api import SHA, StandInApi
+from release_service.demo.issuer import Claims, StandInIssuer, changed
 
 _HOUR_S = 3600
 
 
-class StandInGitLab:
-    """An issuer with one key, its discovery document and its key set."""
+class StandInGitLab(StandInIssuer):
+    """A GitLab that issues ID tokens and CI_JOB_TOKENs for jobs that need not exist."""
 
     def __init__(self) -> None:
         """Listen on a free loopback port at once."""
-        self.keys = [_key()]
-        self.requests: list[str] = []
-        self.is_down = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.api = StandInApi()
+        super().__init__()
 
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+    def claims(self, project: str, tag: str, **changes: Any) -> Claims:
+        """Return what GitLab says of a job of *project* for the protected tag *tag*.
 
-    def rotate(self) -> None:
-        """Sign with a new key from now on; the old one stays known."""
-        self.keys = [_key(), *self.keys[:1]]
-
-    def claims(self, project: str, tag: str, **changes: Any) -> dict[str, Any]:
-        """Return what GitLab says of a job of *project* for the protected tag *tag*; *changes* replace claims."""
+        *changes* replace claims; an ellipsis (...) takes one away.
+        """
         now = int(time.time())
         namespace = project.rpartition("/")[0]
         project_id = changes.get("project_id", "1665")
-        return {
+        claims = {
             "iss": self.issuer,
             "aud": "gnome-release-service",
             "sub": f"project_path:{project}:ref_type:tag:ref:{tag}",
@@ -65,48 +53,22 @@ class StandInGitLab:
             "ref_type": "tag",
             "ref_path": f"refs/tags/{tag}",
             "ref_protected": "true",
-            "sha": "714a629c0b401fdce83e847fc9589983fc6f46bc",
+            "sha": SHA,
             "runner_id": 1,
             "runner_environment": "self-hosted",
             "ci_config_ref_uri": f"gitlab.gnome.org/{project}//.gitlab-ci.yml@refs/tags/{tag}",
-            "ci_config_sha": "714a629c0b401fdce83e847fc9589983fc6f46bc",
-        } | changes
+            "ci_config_sha": SHA,
+        }
+        return changed(claims, changes)
 
     def token(self, project: str, tag: str, **changes: Any) -> str:
         """Return a signed ID token; the arguments are those of `claims`."""
-        key = self.keys[0]
-        header = {"alg": "RS256", "typ": "JWT", "kid": key.kid}
-        return jwt.encode(header, self.claims(project, tag, **changes), key)
+        return self.sign(self.claims(project, tag, **changes))
 
-    def _document(self, path: str) -> dict[str, Any] | None:
-        if path == "/.well-known/openid-configuration":
-            return {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/oauth/discovery/keys"}
-        if path == "/oauth/discovery/keys":
-            return {"keys": [key.as_dict(private=False) for key in self.keys]}
-        return None
+    def job_token(self, project: str, tag: str, *, project_id: int = 1665, **changes: Any) -> str:
+        """Return the CI_JOB_TOKEN of a running job; *changes* are those of `StandInApi.add`."""
+        return self.api.add(project, tag, project_id, changes)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        stand_in = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                stand_in.requests.append(self.path)
-                document = stand_in._document(self.path)
-                status = 502 if stand_in.is_down else 200 if document else 404
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        return Handler
-
-
-def _key() -> RSAKey:
-    key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256"}, private=True)
-    key.ensure_kid()
-    return key
+    def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, object]:
+        """Return the status and the document that a GET of *path* is answered with."""
+        return self.api.answer(path, headers) if path.startswith("/api/v4/") else super().answer(path, headers)

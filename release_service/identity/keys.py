@@ -5,33 +5,30 @@ token (jku, x5u, jwk, kid, iss) ever causes a connection to anywhere else (threa
 """
 
 import asyncio
-import json
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
-import httpx2
+import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from release_service.errors import IssuerUnavailable, NotAuthenticated
+from release_service.identity import document
 from release_service.identity.token import ALGORITHM
 
-_TIMEOUT_S = 5.0
-_DEADLINE_S = 10.0  # for both documents: one that drips must not hold everybody up
-_MAX_BYTES = 256 * 1024
+log = structlog.get_logger()
+
 _RETRY_S = 1.0
 _SHORTEST_KEY_BITS = 2048
-# What a document that is no key set can make of us; nested too deeply, it is a RecursionError.
-_UNUSABLE = (JoseError, ValueError, TypeError, LookupError, RecursionError)
-_UNREACHABLE = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError)
+# Two, so that one made-up key id does not hide a real new key until the cooldown is over.
+_MISSES_PER_COOLDOWN = 2
 
 
 class IssuerKeys:
     """The RSA keys that *issuer* signs with, by key id.
 
-    Kept for `ttl_s`; used stale up to `stale_s` while the issuer is down.  A key id that is not
-    known makes one fetch, and then none for `cooldown_s`: bad tokens cannot make us knock
+    Kept for `ttl_s`; used stale up to `stale_s` while the issuer is down.  Key ids that are not
+    known make two fetches in `cooldown_s`, and no key id makes two: bad tokens cannot make us knock
     (threat T6).  Fetches are single: whoever comes during one waits for it.
     """
 
@@ -40,7 +37,8 @@ class IssuerKeys:
         self._issuer = issuer
         self._ttl_s, self._stale_s, self._cooldown_s = ttl_s, stale_s, cooldown_s
         self._keys: dict[str, RSAKey] = {}
-        self._fetched_at = self._failed_at = self._missed_at = float("-inf")
+        self._fetched_at = self._failed_at = float("-inf")
+        self._missed: dict[str, float] = {}  # key id to when it was asked for in vain
         self._fetching = asyncio.Lock()
 
     async def key(self, key_id: str) -> RSAKey:
@@ -48,71 +46,71 @@ class IssuerKeys:
 
         Raises NotAuthenticated if the issuer has no such key, IssuerUnavailable if it cannot be asked.
         """
+        asked_at = time.monotonic()
         if self._is_settled(key_id):
             return self._known(key_id)
         async with self._fetching:
-            if not self._is_settled(key_id):
+            if self._fetched_at < asked_at and not self._is_settled(key_id):
                 await self._refresh(key_id)
         return self._known(key_id)
 
     def _is_settled(self, key_id: str) -> bool:
-        """Say whether nothing would be gained by a fetch."""
+        """Say whether nothing would be gained by a fetch, or too many have been made in vain."""
         now = time.monotonic()
-        fresh = now - self._fetched_at < self._ttl_s
-        return fresh and (key_id in self._keys or now - self._missed_at < self._cooldown_s)
+        if now - self._fetched_at >= self._ttl_s:
+            return False
+        self._missed = {missed: at for missed, at in self._missed.items() if now - at < self._cooldown_s}
+        return key_id in self._keys or key_id in self._missed or len(self._missed) >= _MISSES_PER_COOLDOWN
 
     def _known(self, key_id: str) -> RSAKey:
         if key_id not in self._keys:
-            raise NotAuthenticated("The token is signed with a key that its issuer does not have.")
+            raise NotAuthenticated(
+                "The token is signed with a key that its issuer does not have.",
+                remedy="Retry the job in a minute: the issuer's keys may have changed just now.",
+            )
         return self._keys[key_id]
 
     async def _refresh(self, key_id: str) -> None:
         """Fetch the keys anew; stale ones do while the issuer is down."""
         try:
-            self._keys = await self._fetch()
-            self._fetched_at = time.monotonic()
+            fetched = await self._fetch()
         except IssuerUnavailable:
             if time.monotonic() - self._fetched_at > self._stale_s or key_id not in self._keys:
                 raise
-        if key_id not in self._keys:
-            self._missed_at = time.monotonic()
+            return
+        self._log_change(fetched)
+        self._keys, self._fetched_at = fetched, time.monotonic()
+        if key_id not in fetched:
+            self._missed[key_id] = self._fetched_at
+
+    def _log_change(self, fetched: dict[str, RSAKey]) -> None:
+        """Tell the administrators: a change that the issuer has not announced may be somebody else's (threat T7)."""
+        before, after = ({key.thumbprint() for key in keys.values()} for keys in (self._keys, fetched))
+        if before and before != after:
+            log.warning(
+                "issuer_keys_changed",
+                issuer=self._issuer,
+                added=sorted(after - before),
+                removed=sorted(before - after),
+            )
 
     async def _fetch(self) -> dict[str, RSAKey]:
         if time.monotonic() - self._failed_at < _RETRY_S:
             raise IssuerUnavailable("The issuer's keys could not be fetched a moment ago.", retry_after_s=10)
         try:
-            async with (
-                asyncio.timeout(_DEADLINE_S),
-                httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as http,
-            ):
-                discovery = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-                return _usable(await _document(http, self._jwks_uri(discovery)))
-        except (*_UNREACHABLE, *_UNUSABLE) as error:
+            async with asyncio.timeout(document.DEADLINE_S), document.client() as http:
+                discovery = await document.get(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                return _usable(await document.get(http, self._jwks_uri(discovery)))
+        except (*document.FAILURES, JoseError) as error:
             self._failed_at = time.monotonic()
             detail = f"The keys of {self._issuer} cannot be fetched ({type(error).__name__})."
             raise IssuerUnavailable(detail, retry_after_s=30) from error
 
-    def _jwks_uri(self, discovery: dict[str, Any]) -> str:
+    def _jwks_uri(self, discovery: document.Object) -> str:
         jwks_uri = str(discovery.get("jwks_uri"))
         if discovery.get("issuer") != self._issuer or _origin(jwks_uri) != _origin(self._issuer):
             raise ValueError("the discovery document names another issuer")
         return jwks_uri
-
-
-async def _document(http: httpx2.AsyncClient, url: str) -> dict[str, Any]:
-    async with http.stream("GET", url) as answer:
-        answer.raise_for_status()
-        content = b""
-        async for piece in answer.aiter_bytes():
-            content += piece
-            if len(content) > _MAX_BYTES:
-                raise ValueError("the document is too long")
-    if not answer.is_success:
-        raise ValueError(f"status {answer.status_code}")
-    document = json.loads(content)
-    if not isinstance(document, dict):
-        raise TypeError("the document is no object")
-    return document
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -120,7 +118,7 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc
 
 
-def _usable(jwks: dict[str, Any]) -> dict[str, RSAKey]:
+def _usable(jwks: document.Object) -> dict[str, RSAKey]:
     keys: dict[str, RSAKey] = {}
     for key in jwks["keys"]:
         if not isinstance(key, dict):

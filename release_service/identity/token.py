@@ -9,26 +9,30 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from release_service.errors import NotAuthenticated
+from release_service.errors import NotAuthenticated, TokenExpired
 
 MAX_TOKEN_BYTES = 16 * 1024
+LONGEST_ID = 255
+LEEWAY_S = 30
+MAX_LIFETIME_S = 24 * 3600
 ALGORITHM = "RS256"
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LATEST = 2**40  # seconds; no clock of ours reads that
 
-Claims = dict[str, Any]
+Claims = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class UnprovenToken:
     """A token of good form.  What it says is not proven until its signature is."""
 
-    text: str
+    text: str = field(repr=False)  # neither ever in a log
     key_id: str
-    claims: Claims
+    claims: Claims = field(repr=False)
 
     @property
     def issuer(self) -> str:
@@ -62,12 +66,33 @@ def text_claim(claims: Claims, name: str) -> str:
     return value
 
 
+def short_text_claim(claims: Claims, name: str) -> str:
+    """Return the claim *name*, which must be there and be printable text of at most 255 characters."""
+    value = text_claim(claims, name)
+    if len(value) > LONGEST_ID or not value.isprintable():
+        raise NotAuthenticated(f"The token's claim {name} is too long, or is not printable.")
+    return value
+
+
 def time_claim(claims: Claims, name: str) -> int:
     """Return the claim *name* in seconds since 1970 (UTC), a plain integer."""
     value = claims.get(name)
     if type(value) is not int or not 0 <= value < _LATEST:
         raise NotAuthenticated(f"The token's claim {name} is missing, or is no time.")
     return value
+
+
+def check_times(claims: Claims, now: float, max_age_s: int) -> None:
+    """Raise TokenExpired if the time of a token is over at *now*, NotAuthenticated if its times make no sense.
+
+    It was made at most *max_age_s* ago and lives for at most a day, whatever it says itself.
+    """
+    issued, expires = time_claim(claims, "iat"), time_claim(claims, "exp")
+    if now > expires + LEEWAY_S or now - issued > max_age_s + LEEWAY_S:
+        raise TokenExpired("The token's time is over.")
+    not_before = time_claim(claims, "nbf") if "nbf" in claims else issued
+    if max(issued, not_before) > now + LEEWAY_S or expires - issued > MAX_LIFETIME_S:
+        raise NotAuthenticated("The token's times are not those of a token that was made just now.")
 
 
 def _decode(part: str) -> bytes:

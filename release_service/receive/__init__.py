@@ -177,9 +177,14 @@ async def _capped(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator
     size = 0
     async for chunk in chunks:
         size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(f"A tarball may have {max_bytes} bytes; this one has more.")
+        refuse_too_large(size, max_bytes)
         yield chunk
+
+
+def refuse_too_large(size: int, max_bytes: int) -> None:
+    """Raise TooLarge if a tarball of (at least) *size* bytes is longer than *max_bytes*."""
+    if size > max_bytes:
+        raise TooLarge(f"A tarball may have {max_bytes} bytes; this one has more.")
 
 
 async def timed(stream: AsyncIterator[bytes], limits: ReceiveLimits, max_bytes: int) -> AsyncIterator[bytes]:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from release_service.errors import NotFound, Refused, Unavailable, shown
 from release_service.index import html
-from release_service.web import tree, upload
+from release_service.web import questions, tree, upload
 from release_service.web.errors import answer_error
 from release_service.web.linger import LingeringClose
 from release_service.wiring import Parts
@@ -27,6 +27,7 @@ def create_app(parts: Parts) -> FastAPI:
     app = FastAPI(title="GNOME Release Service", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
     app.include_router(upload.router)
+    app.include_router(questions.router)
     app.include_router(router)
     if parts.tree is not None:
         app.router.routes.extend(tree.routes(Path(parts.tree)))
@@ -50,7 +51,9 @@ class RequestId:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        with structlog.contextvars.bound_contextvars(request_id=uuid.uuid4().hex):
+        name = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = name
+        with structlog.contextvars.bound_contextvars(request_id=name):
             await self.app(scope, receive, send)
 
 

@@ -4,11 +4,13 @@ Problem details (RFC 9457) for who asks for JSON; else three lines for a CI log:
 """
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from release_service import errors
-from release_service.errors import Refused, Unavailable
+from release_service.errors import NotAuthenticated, Refused, TooManyRequests, Unavailable
+from release_service.web.callers import address_of, parts_of
 
 log = structlog.get_logger()
 
@@ -25,28 +27,48 @@ STATUS: dict[type[Exception], int] = {
     errors.CompressionNotAccepted: 415,
     errors.SignatureNotAccepted: 422,
     errors.DigestMismatch: 422,
+    errors.SignatureRequired: 422,
+    errors.TooManyRequests: 429,
     Unavailable: 503,
 }
 
 
-def status_of(error: Refused | Unavailable) -> int:
-    """Return the HTTP status that *error* is answered with."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+# These change nothing: of their refusals only the bad tokens are written down.
+QUESTIONS = frozenset({"check", "whoami"})
+
+
+def status_of(kind: type[Refused | Unavailable]) -> int:
+    """Return the HTTP status that errors of *kind* are answered with."""
+    return next(STATUS[ancestor] for ancestor in kind.__mro__ if ancestor in STATUS)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Return the answer to a request that was refused, or that could not be finished."""
     assert isinstance(error, Refused | Unavailable)  # noqa: S101 - registered for these two
-    status = status_of(error)
-    headers = {"Cache-Control": "no-store"}
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after_s)
-        log.error("unavailable", code=error.code, detail=error.detail)
+    if isinstance(error, Refused):
+        error = await _note(request, error)
     else:
-        log.warning("refused", code=error.code, detail=error.detail)
+        log.error("unavailable", code=error.code, detail=error.detail)
+    status = status_of(type(error))
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, Unavailable | TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, errors.NotAuthenticated):
         headers["WWW-Authenticate"] = f'Bearer error="invalid_token", error_description="{error.title}"'
     return _body(request, error, status, headers)
+
+
+async def _note(request: Request, refusal: Refused) -> Refused:
+    """Write the refusal of an act down; return what is to be answered."""
+    act = getattr(request.state, "act", None)
+    if act is None or (act.act in QUESTIONS and not isinstance(refusal, NotAuthenticated)):
+        log.warning("refused", code=refusal.code, detail=refusal.detail)
+        return refusal
+    refusals, address = parts_of(request).refusals, address_of(request)
+    if isinstance(refusal, NotAuthenticated) and (left_s := refusals.silenced_for_s(address)):
+        return TooManyRequests("From your address came too many bad tokens.", retry_after_s=left_s)
+    log.warning("refused", code=refusal.code, detail=refusal.detail)
+    return await run_in_threadpool(refusals.note, act, refusal, address)
 
 
 def _body(request: Request, error: Refused | Unavailable, status: int, headers: dict[str, str]) -> Response:

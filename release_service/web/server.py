@@ -11,7 +11,8 @@ from release_service.db import migrate
 from release_service.settings import Settings
 from release_service.web.app import create_app
 from release_service.web.connection import Connection
-from release_service.wiring import build
+from release_service.wiring import build, mail_server
+from release_service.worker import Worker
 
 _GRACE_S = 25
 
@@ -34,6 +35,8 @@ def run(host: str, port: int) -> None:
         max_header_bytes = settings.max_header_bytes
         header_timeout_s = settings.header_timeout_s
 
+    worker = Worker(parts.service, mail_server(settings))
+    worker.start()
     uvicorn.run(
         create_app(parts),
         host=host,
@@ -44,8 +47,11 @@ def run(host: str, port: int) -> None:
         access_log=False,
         server_header=False,
         log_config=None,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=_GRACE_S,
     )
+    worker.stop()
 
 
 def _stop(*why: str) -> NoReturn:

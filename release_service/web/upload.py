@@ -9,20 +9,19 @@ from collections.abc import AsyncIterator
 
 import structlog
 from fastapi import APIRouter
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from release_service import paths
-from release_service.authorize import Grant, authorize
+from release_service.authorize import Proven
 from release_service.db.releases import tarball_name
-from release_service.errors import NotAuthenticated
-from release_service.identity.gitlab import GitLabJob
 from release_service.publish import Published, publish_release
 from release_service.receive import Body, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form
 from release_service.receive.raw import RawBody, refuse_too_long
 from release_service.tarball import TarballName
+from release_service.web.admission import admitted
+from release_service.web.callers import a_job, anyone, begin, know, parts_of
 from release_service.web.errors import wants_json
 from release_service.wiring import Parts
 
@@ -35,29 +34,34 @@ _FORM_BYTES = 64 * 1024
 
 @router.post("/install-module-release", summary="Publish a tarball, as GNOME's CI component sends it")
 async def install_module_release(request: Request) -> Response:
-    """Take one multipart part ``tarball`` (CONTRACT.md 1)."""
-    job = await _authenticate(request)
-    parts = _parts(request)
-    form = Form(_stream(request, parts), request.headers.get("content-type", ""))
+    """Take one multipart part ``tarball`` (CONTRACT.md 1), from CI jobs only."""
+    begin(request, "upload")
+    job = await a_job(request)
+    form = Form(_stream(request, parts_of(request)), request.headers.get("content-type", ""))
     return await _publish(request, job, await form.open(), form)
 
 
 @router.put("/api/v1/tarballs/{filename}", summary="Publish a tarball that is the whole body")
 async def put_tarball(request: Request, filename: str) -> Response:
     """Take the tarball as the body; a Repr-Digest header (RFC 9530) is checked."""
-    job = await _authenticate(request)
-    parts = _parts(request)
-    return await _publish(request, job, filename, RawBody(_stream(request, parts), request.headers))
+    begin(request, "upload")
+    uploader = await anyone(request)
+    body = RawBody(_stream(request, parts_of(request)), request.headers)
+    return await _publish(request, uploader, filename, body)
 
 
-async def _publish(request: Request, job: GitLabJob, filename: str, body: Body) -> Response:
-    """Authorize *job* for what *filename* says, then receive and publish *body*."""
-    parts = _parts(request)
+async def _publish(request: Request, uploader: Proven, filename: str, body: Body) -> Response:
+    """Authorize *uploader* for what *filename* says, then receive and publish *body*."""
+    parts = parts_of(request)
     name = TarballName.parse(filename, parts.settings.compressions)
-    structlog.contextvars.bind_contextvars(tarball=str(name), uploader=job.subject, job=job.claims["job_id"])
-    grant = await run_in_threadpool(_authorize, parts, job, name)
+    know(request, module=name.module, version=name.version.text)
+    structlog.contextvars.bind_contextvars(tarball=str(name), uploader=uploader.subject, proof=uploader.kind)
     limits, staging = parts.settings.receive_limits(), parts.settings.staging
-    async with receive(name, body, limits, staging, parts.inspector) as tarball:
+    async with (
+        admitted(request, uploader, name) as grant,
+        receive(name, body, limits, staging, parts.inspector) as tarball,
+    ):
+        know(request, sha256=tarball.sha256)
         # A future of the executor, not a task: shutting down cancels tasks, and this thread reads the file.
         publishing = asyncio.get_running_loop().run_in_executor(
             parts.publishing, publish_release, parts.service, tarball, grant
@@ -68,19 +72,6 @@ async def _publish(request: Request, job: GitLabJob, filename: str, body: Body) 
     return _answer(request, published)
 
 
-async def _authenticate(request: Request) -> GitLabJob:
-    sent = request.headers.getlist("authorization")
-    scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not token:
-        raise NotAuthenticated("The request has no header 'Authorization: Bearer <token>'.")
-    return await _parts(request).gitlab.prove(token.strip())
-
-
-def _authorize(parts: Parts, job: GitLabJob, name: TarballName) -> Grant:
-    with parts.service.transactions.begin() as session:
-        return authorize(session, job, name, parts.service.policy)
-
-
 def _stream(request: Request, parts: Parts) -> AsyncIterator[bytes]:
     """Return the request's body: refused at once if it says to be too long, timed while it comes."""
     limits = parts.settings.receive_limits()
@@ -89,14 +80,9 @@ def _stream(request: Request, parts: Parts) -> AsyncIterator[bytes]:
     return timed(until_cut_off(request.stream(), ClientDisconnect), limits, max_bytes)
 
 
-def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
-
-
 def _answer(request: Request, published: Published) -> Response:
     """201 for a new release, 200 for the same bytes again; the body is the same."""
-    release, settings = published.release, _parts(request).settings
+    release, settings = published.release, parts_of(request).settings
     name = tarball_name(release)
     url = paths.public_url(settings.public_url, paths.tarball_key(name))
     status = 201 if published.is_new else 200

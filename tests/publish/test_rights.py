@@ -29,9 +29,14 @@ def test_a_project_that_was_renamed_or_made_anew_is_told_so(
         uploads.post(NAME, GOOD)
         keys = uploads.stored()
         later = "gtk-4.18.2.tar.xz"
-        for claims in ({"project": "World/gtk"}, {"project_id": "77"}, {"namespace_id": "9"}):
+        moved, recreated = "(project_moved)", "(project_recreated)"
+        for claims, code in (
+            ({"project": "World/gtk"}, moved),
+            ({"project_id": "77"}, recreated),
+            ({"namespace_id": "9"}, moved),
+        ):
             answer = uploads.post(later, a_tarball(later), **claims)
-            assert (answer.status_code, "(project_not_pinned)" in answer.text) == (403, True), answer.text
+            assert (answer.status_code, code in answer.text) == (403, True), answer.text
         assert uploads.stored() == keys
 
 

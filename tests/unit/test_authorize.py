@@ -15,7 +15,18 @@ from release_service.db import Transactions, connect, modules
 from release_service.db.migrate import upgrade
 from release_service.db.tables import Base
 from release_service.demo.gitlab import StandInGitLab
-from release_service.errors import CaseTwin, NotAuthorized, ProjectMoved, TagNotProtected, TagSaysOtherVersion
+from release_service.errors import (
+    AccessLevelTooLow,
+    CaseTwin,
+    ForeignConfiguration,
+    ForkPipeline,
+    NotAuthorized,
+    PipelineSourceNotAccepted,
+    ProjectMoved,
+    ProjectRecreated,
+    TagNotProtected,
+    TagSaysOtherVersion,
+)
 from release_service.identity.gitlab import GitLabJob
 from release_service.tarball import TarballName
 
@@ -98,7 +109,7 @@ def test_the_unclaimed_module_of_its_own_name_is_free_for_a_project_of_a_trusted
 ) -> None:
     before = rows(transactions)
     grant = ask(transactions, job(gitlab))
-    assert (grant.module, grant.version, grant.uploader.project_id) == ("gtk", "4.18.1", "1665")
+    assert (grant.module, grant.version, grant.uploader.subject) == ("gtk", "4.18.1", "project:1665")
     assert rows(transactions) == before
 
 
@@ -128,7 +139,7 @@ def test_one_of_several_pinned_projects_may_publish(
     """Also where a project was deleted, made anew under its path, and registered again."""
     for project_id in ["17", "1665", "99"][::order]:
         register(transactions, project_id=project_id)
-    assert ask(transactions, job(gitlab)).uploader.project_id == "1665"
+    assert ask(transactions, job(gitlab)).uploader.subject == "project:1665"
 
 
 @pytest.mark.parametrize("tag", ["4.18.1", "v4.18.1", "gtk-4.18.1", "GTK_4_18_1"])
@@ -201,7 +212,7 @@ SOURCES = (
 def test_a_pipeline_that_was_not_pushed_is_refused(
     transactions: Transactions, gitlab: StandInGitLab, source: str
 ) -> None:
-    assert source in refused(transactions, NotAuthorized, job(gitlab, pipeline_source=source))
+    assert source in refused(transactions, PipelineSourceNotAccepted, job(gitlab, pipeline_source=source))
 
 
 def test_an_instance_may_accept_other_pipelines(transactions: Transactions, gitlab: StandInGitLab) -> None:
@@ -214,7 +225,7 @@ def test_a_job_that_runs_in_a_fork_is_refused(
     transactions: Transactions, gitlab: StandInGitLab, policy: Policy
 ) -> None:
     register(transactions)
-    refused(transactions, NotAuthorized, job(gitlab, job_project_id="666"), policy=policy)
+    refused(transactions, ForkPipeline, job(gitlab, job_project_id="666"), policy=policy)
 
 
 def test_a_gitlab_that_does_not_say_where_the_job_runs_is_believed(
@@ -240,7 +251,7 @@ def test_a_gitlab_that_does_not_say_where_the_job_runs_is_believed(
 def test_a_pipeline_that_is_configured_elsewhere_is_refused(
     transactions: Transactions, gitlab: StandInGitLab, uri: str
 ) -> None:
-    refused(transactions, NotAuthorized, job(gitlab, ci_config_ref_uri=uri))
+    refused(transactions, ForeignConfiguration, job(gitlab, ci_config_ref_uri=uri))
 
 
 def test_a_gitlab_that_does_not_say_the_configuration_is_believed(
@@ -258,7 +269,7 @@ def test_a_maintainer_or_an_unknown_level_is_accepted(
 
 @pytest.mark.parametrize("level", ["developer", "reporter", "guest", "planner", "admin", "Maintainer", ""])
 def test_whoever_is_no_maintainer_is_refused(transactions: Transactions, gitlab: StandInGitLab, level: str) -> None:
-    refused(transactions, NotAuthorized, job(gitlab, user_access_level=level))
+    refused(transactions, AccessLevelTooLow, job(gitlab, user_access_level=level))
 
 
 MOVED: dict[str, dict[str, str]] = {
@@ -278,7 +289,8 @@ def test_a_project_whose_ids_or_path_are_not_the_pinned_ones_is_refused(
 ) -> None:
     register(transactions)
     sent: dict[str, Any] = {"ci_config_ref_uri": None, **changes}
-    assert "GNOME/gtk" in refused(transactions, ProjectMoved, job(gitlab, **sent), policy=policy)
+    kind = ProjectRecreated if "project_id" in changes else ProjectMoved
+    assert "GNOME/gtk" in refused(transactions, kind, job(gitlab, **sent), policy=policy)
 
 
 def test_another_project_may_not_publish_a_pinned_module(transactions: Transactions, gitlab: StandInGitLab) -> None:
@@ -338,10 +350,10 @@ def test_pinning_a_grant_lets_nobody_else_claim_the_module(transactions: Transac
     first = ask(transactions, job(gitlab), policy=policy)
     second = ask(transactions, job(gitlab, "World/gtk", project_id="17", namespace_id="9"), policy=policy)
     with transactions.begin() as session:
-        authorize.pin(session, first, policy, GTK, NOW)
+        authorize.confirm(session, first, GTK, policy, NOW)
     before = rows(transactions)
     with pytest.raises(NotAuthorized, match="GNOME/gtk"), transactions.begin() as session:
-        authorize.pin(session, second, policy, GTK, NOW)
+        authorize.confirm(session, second, GTK, policy, NOW)
     assert rows(transactions) == before
     assert ask(transactions, job(gitlab), policy=policy) is not None
 
@@ -350,5 +362,5 @@ def test_pinning_twice_pins_once(transactions: Transactions, gitlab: StandInGitL
     grant = ask(transactions, job(gitlab))
     for _ in range(2):
         with transactions.begin() as session:
-            authorize.pin(session, grant, PRODUCTION, GTK, NOW)
+            authorize.confirm(session, grant, GTK, PRODUCTION, NOW)
     assert len(rows(transactions)["publishers"]) == len(rows(transactions)["modules"]) == 1

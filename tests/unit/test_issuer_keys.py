@@ -3,13 +3,14 @@
 import asyncio
 import base64
 import json
-import threading
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, RSAKey
+from structlog.testing import capture_logs
 
+from pages import Pages
 from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import IssuerUnavailable, NotAuthenticated
 from release_service.identity.keys import IssuerKeys
@@ -76,17 +77,63 @@ def test_of_50_first_uses_at_once_of_an_unknown_key_one_fetches(issuer: StandInG
     assert issuer.requests == [DISCOVERY, KEYS]
 
 
-def test_unknown_keys_cause_one_fetch_and_then_none_for_a_while(issuer: StandInGitLab) -> None:
+def test_unknown_keys_cause_two_fetches_and_then_none_for_a_while(issuer: StandInGitLab) -> None:
     async def act() -> None:
         keys = IssuerKeys(issuer.issuer)
         await keys.key(kid(issuer))
-        for number in range(20):
+        for number in range(1000):
             with pytest.raises(NotAuthenticated):
                 await keys.key(f"unknown-{number}")
         await keys.key(kid(issuer))
 
     run(act)
+    assert issuer.requests == [DISCOVERY, KEYS] * 3
+
+
+def test_unknown_keys_that_come_first_cause_two_fetches_in_all(issuer: StandInGitLab) -> None:
+    async def act() -> None:
+        keys = IssuerKeys(issuer.issuer)
+        for number in range(20):
+            with pytest.raises(NotAuthenticated):
+                await keys.key(f"unknown-{number}")
+
+    run(act)
     assert issuer.requests == [DISCOVERY, KEYS] * 2
+
+
+def test_an_unknown_key_is_asked_for_once_in_a_while_however_often_it_comes(issuer: StandInGitLab) -> None:
+    async def act() -> None:
+        keys = IssuerKeys(issuer.issuer)
+        await keys.key(kid(issuer))
+        for _ in range(20):
+            with pytest.raises(NotAuthenticated):
+                await keys.key("unknown")
+
+    run(act)
+    assert issuer.requests == [DISCOVERY, KEYS] * 2
+
+
+def test_a_made_up_key_does_not_hide_a_new_one(issuer: StandInGitLab) -> None:
+    """Else one bad token in a minute would keep out everybody after a rotation."""
+
+    async def act() -> None:
+        keys = IssuerKeys(issuer.issuer)
+        await keys.key(kid(issuer))
+        with pytest.raises(NotAuthenticated):
+            await keys.key("made-up")
+        issuer.rotate()
+        assert (await keys.key(kid(issuer))).kid == kid(issuer)
+
+    run(act)
+
+
+def test_who_is_refused_for_an_unknown_key_is_told_to_come_back_in_a_minute(issuer: StandInGitLab) -> None:
+    async def act() -> None:
+        with pytest.raises(NotAuthenticated) as caught:
+            await IssuerKeys(issuer.issuer).key("unknown")
+        assert "Retry the job in a minute" in caught.value.next_step
+
+    run(act)
 
 
 def test_an_unknown_key_is_asked_for_again_after_the_cooldown(issuer: StandInGitLab) -> None:
@@ -125,6 +172,39 @@ def test_a_key_that_was_withdrawn_is_unknown_when_the_keys_are_fetched_again(iss
             await keys.key(old)
 
     run(act)
+
+
+def test_a_change_of_the_keys_is_logged_once_by_thumbprint(issuer: StandInGitLab) -> None:
+    async def act() -> None:
+        keys = IssuerKeys(issuer.issuer, ttl_s=0)
+        for rotates in (False, False, True, False, True, False):
+            if rotates:
+                issuer.rotate()
+            await keys.key(kid(issuer))
+
+    thumbprints = [issuer.keys[0].thumbprint()]
+    with capture_logs() as logs:
+        run(act)
+    thumbprints += [key.thumbprint() for key in reversed(issuer.keys)]
+    first, second, third = thumbprints
+    known = {"event": "issuer_keys_changed", "log_level": "warning", "issuer": issuer.issuer}
+    assert logs == [known | {"added": [second], "removed": []}, known | {"added": [third], "removed": [first]}]
+
+
+def test_another_key_of_the_same_id_is_a_change(pages: Pages) -> None:
+    discovery(pages)
+    pages.say(KEYS, {"keys": [GOOD_KEY]})
+    other = RSAKey.generate_key(2048, {"kid": "key-1"}, private=True)
+
+    async def act() -> None:
+        keys = IssuerKeys(pages.url, ttl_s=0)
+        await keys.key("key-1")
+        pages.say(KEYS, {"keys": [other.as_dict(private=False)]})
+        await keys.key("key-1")
+
+    with capture_logs() as logs:
+        run(act)
+    assert [(log["event"], log["added"]) for log in logs] == [("issuer_keys_changed", [other.thumbprint()])]
 
 
 def test_an_issuer_that_is_down_is_not_the_uploaders_fault(issuer: StandInGitLab) -> None:
@@ -187,50 +267,16 @@ def test_keys_do_not_serve_for_ever_while_the_issuer_is_down(issuer: StandInGitL
 # Documents that no issuer of ours would serve --------------------------------------------------
 
 
-class Pages:
-    """A server on loopback that answers as it is told, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.requests: list[str] = []
-        self.answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
-        pages = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                pages.requests.append(self.path)
-                status, body, headers = pages.answers.get(self.path, (404, b"", {}))
-                self.send_response(status)
-                for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.block_on_close = False
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True).start()
-
-    def say(self, path: str, document: object, status: int = 200, **headers: str) -> None:
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.answers[path] = (status, body, headers)
-
-    def discovery(self, **changes: object) -> None:
-        self.say(DISCOVERY, {"issuer": self.url, "jwks_uri": self.url + KEYS} | changes)
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def pages() -> Iterator[Pages]:
+    """A server that may say anything, an issuer's documents to begin with."""
     made = Pages()
     yield made
     made.stop()
+
+
+def discovery(pages: Pages, **changes: object) -> None:
+    pages.say(DISCOVERY, {"issuer": pages.url, "jwks_uri": pages.url + KEYS} | changes)
 
 
 def refuses(pages: Pages) -> None:
@@ -245,7 +291,7 @@ GOOD_KEY = RSAKey.generate_key(2048, {"kid": "key-1"}, private=True).as_dict(pri
 
 
 def test_a_plain_issuer_is_believed(pages: Pages) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, {"keys": [GOOD_KEY]})
 
     async def act() -> None:
@@ -255,14 +301,14 @@ def test_a_plain_issuer_is_believed(pages: Pages) -> None:
 
 
 def test_discovery_that_names_another_issuer_is_not_believed(pages: Pages) -> None:
-    pages.discovery(issuer="https://gitlab.gnome.org")
+    discovery(pages, issuer="https://gitlab.gnome.org")
     pages.say(KEYS, {"keys": [GOOD_KEY]})
     refuses(pages)
     assert pages.requests == [DISCOVERY]
 
 
 def test_keys_on_another_host_are_not_asked_for(pages: Pages, issuer: StandInGitLab) -> None:
-    pages.discovery(jwks_uri=issuer.issuer + KEYS)
+    discovery(pages, jwks_uri=issuer.issuer + KEYS)
     refuses(pages)
     assert pages.requests == [DISCOVERY]
     assert issuer.requests == []
@@ -285,7 +331,7 @@ def test_keys_are_nowhere_but_at_the_issuers_own_origin(pages: Pages, uri: objec
     host = pages.url.removeprefix("http://")
     if isinstance(uri, str):
         uri = uri.replace("{host}", host).replace("{https}", f"https://{host}")
-    pages.discovery(jwks_uri=uri)
+    discovery(pages, jwks_uri=uri)
     refuses(pages)
     assert pages.requests == [DISCOVERY]
 
@@ -293,7 +339,7 @@ def test_keys_are_nowhere_but_at_the_issuers_own_origin(pages: Pages, uri: objec
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("path", [DISCOVERY, KEYS])
 def test_a_redirect_is_not_followed(pages: Pages, issuer: StandInGitLab, status: int, path: str) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(path, b"", status, Location=issuer.issuer + path)
     refuses(pages)
     assert issuer.requests == []
@@ -301,15 +347,25 @@ def test_a_redirect_is_not_followed(pages: Pages, issuer: StandInGitLab, status:
 
 @pytest.mark.parametrize("path", [DISCOVERY, KEYS])
 def test_a_document_longer_than_256_kib_is_not_read(pages: Pages, path: str) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, {"keys": [GOOD_KEY]})
     _, body, _ = pages.answers[path]
     pages.say(path, body.ljust(256 * 1024 + 1))
     refuses(pages)
 
 
+@pytest.mark.parametrize("path", [DISCOVERY, KEYS])
+def test_a_compressed_document_is_not_unpacked(pages: Pages, path: str) -> None:
+    """A megabyte of packed zeros is a gigabyte."""
+    discovery(pages)
+    pages.say(KEYS, {"keys": [GOOD_KEY]})
+    _, body, _ = pages.answers[path]
+    pages.answers[path] = (200, zlib.compress(body, wbits=31), {"Content-Encoding": "gzip"})
+    refuses(pages)
+
+
 def test_a_document_of_256_kib_is_read(pages: Pages) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, json.dumps({"keys": [GOOD_KEY]}).encode().ljust(256 * 1024))
 
     async def act() -> None:
@@ -320,7 +376,7 @@ def test_a_document_of_256_kib_is_read(pages: Pages) -> None:
 
 @pytest.mark.parametrize("status", [204, 400, 401, 403, 404, 429, 500, 503])
 def test_an_answer_that_is_no_200_has_no_keys(pages: Pages, status: int) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, b"" if status == 204 else {"keys": [GOOD_KEY]}, status)
     refuses(pages)
 
@@ -363,14 +419,21 @@ BAD_KEY_SETS: dict[str, object] = {
 @pytest.mark.filterwarnings("ignore:Key size should be")
 @pytest.mark.parametrize("document", BAD_KEY_SETS.values(), ids=BAD_KEY_SETS)
 def test_a_key_set_without_a_usable_key_is_the_issuers_fault(pages: Pages, document: object) -> None:
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, document)
     refuses(pages)
 
 
+@pytest.mark.parametrize("document", [b"<html>", b"", [], "issuer", None, {}, b"[" * 100_000], ids=range(7))
+def test_discovery_that_is_no_discovery_is_the_issuers_fault(pages: Pages, document: object) -> None:
+    pages.say(DISCOVERY, document)
+    refuses(pages)
+    assert pages.requests == [DISCOVERY]
+
+
 def test_keys_that_are_not_ours_to_use_do_not_hide_those_that_are(pages: Pages) -> None:
     other = ECKey.generate_key("P-256", {"kid": "other"}).as_dict(private=False)
-    pages.discovery()
+    discovery(pages)
     pages.say(KEYS, {"keys": [other, GOOD_KEY | {"kid": "enc", "use": "enc"}, GOOD_KEY]})
 
     async def act() -> None:

@@ -1,0 +1,86 @@
+"""May this uploader publish this module?  Turns a proof into a `Grant`, or says why not.
+
+`jobs` and `persons` hold the rules (DESIGN.md 6), `question` what they are asked about, `stewards`
+the other right: to change who may.  A rule is a function that raises; the rules are tuples, in order.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from release_service.authorize import jobs, persons
+from release_service.authorize.question import Policy, Question, it_is_not_blocked, it_may_come_unsigned
+from release_service.db import modules
+from release_service.db.modules import Registered
+from release_service.db.tables import Module
+from release_service.errors import CaseTwin, Refused
+from release_service.identity.gitlab import GitLabJob
+from release_service.identity.sso import Person
+from release_service.tarball import TarballName
+
+__all__ = ["Grant", "Policy", "Proven", "authorize", "confirm", "objections"]
+
+Proven = GitLabJob | Person
+Asked = Question[Any]
+Rule = Callable[[Asked], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to publish one version of one module, by one request.  Only `authorize` makes one."""
+
+    uploader: Proven
+    module: str
+    version: str
+    request_id: str
+
+
+def authorize(session: Session, uploader: Proven, name: TarballName, policy: Policy, request_id: str = "") -> Grant:
+    """Return the right of *uploader* to publish *name*; raises the first of its `objections`."""
+    for objection in objections(session, uploader, name, policy):
+        raise objection
+    return Grant(uploader, name.module, name.version.text, request_id)
+
+
+def objections(session: Session, uploader: Proven, name: TarballName | None, policy: Policy) -> list[Refused]:
+    """Return all that speaks against it, most basic first; without a *name*, what can be said without one."""
+    try:
+        registered = modules.look_up(session, name.module if name else "")
+    except CaseTwin as twin:
+        return [twin, *_objections(Question(uploader, None, policy, Registered("", None, None)))]
+    return _objections(Question(uploader, name, policy, registered))
+
+
+def _objections(question: Asked) -> list[Refused]:
+    found: list[Refused] = []
+    for rule in _rules(question):
+        try:
+            rule(question)
+        except Refused as objection:
+            found.append(objection)
+    return found
+
+
+def _rules(question: Asked) -> Sequence[Rule]:
+    kind = jobs if isinstance(question.uploader, GitLabJob) else persons
+    of_the_name = (*kind.OF_THE_NAME, it_may_come_unsigned) if question.name else ()
+    return (it_is_not_blocked, *kind.OF_THE_UPLOADER, *of_the_name)
+
+
+def confirm(session: Session, grant: Grant, name: TarballName, policy: Policy, now: datetime) -> Module:
+    """Ask again in the claim's transaction, and pin the module to the job's project; return the module.
+
+    Rights may have been taken away since the upload began; and two projects may have been free to
+    claim the module a moment ago: the first one has it now, and the other is refused here.
+    """
+    module = modules.ensure(session, grant.module, now)
+    registered = modules.look_up(session, grant.module)
+    assert registered.home is not None, module  # noqa: S101 - a module that is there has a home
+    modules.lock(session, registered.home)
+    authorize(session, grant.uploader, name, policy)
+    if isinstance(grant.uploader, GitLabJob):
+        jobs.pin(session, registered.home, grant.uploader, now)
+    return module

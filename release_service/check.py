@@ -1,0 +1,82 @@
+"""Would this be accepted?  All reasons at once, nothing changed.
+
+The reasons come from the functions that refuse the upload, asked in the same order.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from release_service import authorize
+from release_service.authorize import Policy, Proven
+from release_service.db import releases
+from release_service.errors import Refused
+from release_service.identity.gitlab import GitLabJob
+from release_service.receive import refuse_too_large
+from release_service.tarball import TarballName
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What somebody wants to upload: its name, and what is known of it (SHA-256 in hex, size in bytes)."""
+
+    filename: str
+    sha256: str | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`reasons` against it, most basic first; empty: it would be accepted.  `is_published`: these very bytes are.
+
+    `warnings` are no reasons yet, but may become some.
+    """
+
+    name: TarballName | None
+    reasons: list[Refused]
+    is_published: bool = False
+    warnings: list[Refused] = field(default_factory=list)
+
+
+def check(
+    session: Session, uploader: Proven, offer: Offer, policy: Policy, compressions: Collection[str], max_bytes: int
+) -> Answer:
+    """Say whether *uploader* could publish *offer* now; *compressions* are those accepted, *max_bytes* the cap."""
+    reasons: list[Refused] = []
+    name = _unless_refused(reasons, lambda: TarballName.parse(offer.filename, compressions))
+    _unless_refused(reasons, lambda: refuse_too_large(offer.size, max_bytes))
+    reasons += authorize.objections(session, uploader, name, policy)
+    if name is None:
+        return Answer(None, reasons)
+    sha256 = offer.sha256 or "not known"
+    is_published = _unless_refused(reasons, lambda: is_there(session, name, sha256)) or False
+    if offer.sha256:
+        _unless_refused(reasons, lambda: refuse_used_token(session, uploader, name, sha256))
+    return Answer(name, reasons, is_published)
+
+
+def is_there(session: Session, name: TarballName, sha256: str) -> bool:
+    """Return whether these bytes are published under *name*; raises VersionTaken if others are, or claim it."""
+    release = releases.find(session, name)
+    if release is None:
+        return False
+    releases.refuse_other_bytes(release, name, sha256)
+    return release.published_at is not None
+
+
+def refuse_used_token(session: Session, uploader: Proven, name: TarballName, sha256: str) -> None:
+    """Raise TokenAlreadyUsed if a job's token is bound to another tarball."""
+    if isinstance(uploader, GitLabJob):
+        releases.refuse_used_token(session, uploader.issuer, uploader.token_id, name, sha256)
+
+
+def _unless_refused(reasons: list[Refused], ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except Refused as refusal:
+        reasons.append(refusal)
+        return None

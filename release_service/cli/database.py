@@ -1,0 +1,39 @@
+"""What the operators' commands work on: the service of the settings, and who types."""
+
+import getpass
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from release_service.db.migrate import upgrade
+from release_service.errors import Refused
+from release_service.publish import Service
+from release_service.settings import Settings
+from release_service.wiring import build_service
+
+
+@contextmanager
+def service() -> Iterator[Service]:
+    """Yield the service; an SQLite database is migrated first.  A refusal is told, and ends the command with 3."""
+    built = build_service(Settings())
+    engine = built.transactions.engine
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    try:
+        yield built
+    except Refused as refusal:
+        typer.echo(f"{refusal.title}. ({refusal.code})\n{refusal.detail}\n{refusal.next_step}", err=True)
+        raise typer.Exit(3) from None
+    finally:
+        built.store.close()
+        engine.dispose()
+
+
+def login() -> str:
+    """Return who types, as this system knows them; behind sudo, who that was."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's random UID has no name
+        return str(os.getuid())

@@ -1,0 +1,162 @@
+"""The audit: rows that only grow, chained by hash.  Queries take a session and never commit.
+
+The chain is made after the act, by whoever comes first (`link`): no act waits for a lock that
+others hold.  Link n is SHA-256 over link n - 1 and all columns of the row, as JSON with
+sorted members, all in ASCII.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, insert, select
+from sqlalchemy.orm import Session
+
+from release_service.db.tables import AuditHead, AuditLink, AuditPending, AuditRow, Release
+from release_service.db.tables.modules import Module
+from release_service.errors import shown
+from release_service.identity import Uploader
+
+ACCEPTED, REFUSED = "accepted", "refused"
+_COLUMNS = tuple(AuditRow.__table__.columns)
+_NAMES = tuple(column.name for column in _COLUMNS)
+_BATCH, _PAGE = 1000, 10_000
+BEGINNING = 64 * "0"
+_LONGEST_DETAIL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody did, or tried: enough for its row, whatever the verdict will be.
+
+    `by` is None where nobody was proven.  `module` and `version` are as far as they are known.
+    """
+
+    act: str
+    by: Uploader | None
+    request_id: str
+    module: str = ""
+    version: str = ""
+    sha256: str = ""
+
+
+def record(session: Session, act: Act, verdict: str, code: str, now: datetime, **detail: Any) -> None:
+    """Write down *act*; what *detail* holds must be text, numbers, or lists and objects of those."""
+    by = act.by
+    row = AuditRow(
+        at=now,
+        act=act.act,
+        verdict=verdict,
+        code=code,
+        proof=by.kind if by else "",
+        issuer=by.issuer if by else "",
+        subject=by.subject if by else "",
+        login=shown(by.login, 255) if by else "",
+        module=shown(act.module, 100),
+        version=shown(act.version, 64),
+        sha256=act.sha256,
+        request_id=act.request_id,
+        detail={
+            name: shown(value, _LONGEST_DETAIL) if isinstance(value, str) else value for name, value in detail.items()
+        },
+    )
+    session.add(row)
+    session.flush()
+    session.add(AuditPending(audit_id=row.id))
+
+
+def link(session: Session) -> int:
+    """Link what is pending to the chain, oldest first, at most a thousand rows; return how many."""
+    head = session.scalars(select(AuditHead).with_for_update()).one()
+    pending = session.execute(
+        select(*_COLUMNS).join(AuditPending, AuditPending.audit_id == AuditRow.id).order_by(AuditRow.id).limit(_BATCH)
+    ).all()
+    links = []
+    for row in pending:
+        head.seq, head.sha256 = head.seq + 1, sha256_of(head.sha256, row)
+        links.append({"seq": head.seq, "audit_id": row.id, "sha256": head.sha256})
+    if links:
+        session.execute(insert(AuditLink), links)
+        session.execute(delete(AuditPending).where(AuditPending.audit_id.in_([made["audit_id"] for made in links])))
+    return len(links)
+
+
+def sha256_of(previous: str, row: Row[Any]) -> str:
+    """Return the link (64 hex letters) of *row*, whose columns are the table's, after the link *previous*."""
+    text = json.dumps(as_object(row), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(f"{previous}\n{text}".encode("ascii")).hexdigest()
+
+
+def as_object(row: Row[Any]) -> dict[str, Any]:
+    """Return *row* as it is exported and hashed; moments as ISO 8601 in UTC, with microseconds."""
+    found = {name: getattr(row, name) for name in _NAMES}
+    return found | {"at": found["at"].isoformat(timespec="microseconds")}
+
+
+def head(session: Session) -> AuditHead:
+    """Return where the chain ends."""
+    return session.scalars(select(AuditHead)).one()
+
+
+def page(session: Session, after: int, upto: int) -> Sequence[Row[Any]]:
+    """Return the links above *after*, at most *upto*: seq, audit_id and `link`, with the row's columns, or Nones."""
+    return session.execute(
+        select(AuditLink.seq, AuditLink.audit_id, AuditLink.sha256.label("link"), *_COLUMNS)
+        .outerjoin(AuditRow, AuditRow.id == AuditLink.audit_id)
+        .where(AuditLink.seq > after, AuditLink.seq <= upto)
+        .order_by(AuditLink.seq)
+        .limit(_PAGE)
+    ).all()
+
+
+def exported(session: Session, after: int) -> Sequence[Row[Any]]:
+    """Return the rows with an id above *after*, in the order of ids, with seq and `link`, or Nones."""
+    return session.execute(
+        select(AuditLink.seq, AuditLink.sha256.label("link"), *_COLUMNS)
+        .select_from(AuditRow)
+        .outerjoin(AuditLink, AuditRow.id == AuditLink.audit_id)
+        .where(AuditRow.id > after)
+        .order_by(AuditRow.id)
+        .limit(_PAGE)
+    ).all()
+
+
+def outside(session: Session) -> list[int]:
+    """Return the ids of rows that are neither in the chain nor waiting for it."""
+    linked = exists().where(AuditLink.audit_id == AuditRow.id)
+    pending = exists().where(AuditPending.audit_id == AuditRow.id)
+    return list(session.scalars(select(AuditRow.id).where(~linked, ~pending)))
+
+
+def lost(session: Session) -> list[int]:
+    """Return the ids of rows that wait for the chain, and are no longer there."""
+    there = exists().where(AuditRow.id == AuditPending.audit_id)
+    return list(session.scalars(select(AuditPending.audit_id).where(~there)))
+
+
+def unaudited(session: Session) -> list[str]:
+    """Return the releases, published since the audit began, that no row tells of (invariant I11)."""
+    told = exists().where(
+        AuditRow.module == Module.name,
+        AuditRow.version == Release.version,
+        AuditRow.sha256 == Release.sha256,
+        AuditRow.verdict == ACCEPTED,
+    )
+    since = select(AuditHead.since).scalar_subquery()
+    found = session.execute(
+        select(Module.name, Release.version).join(Module).where(Release.published_at >= since, ~told)
+    )
+    return [f"{module} {version}" for module, version in found]
+
+
+def pending(session: Session) -> int:
+    """Return how many rows wait for the chain."""
+    return session.scalar(select(func.count()).select_from(AuditPending)) or 0
+
+
+def waiting(session: Session) -> bool:
+    """Say whether something waits for the chain."""
+    return session.scalar(select(AuditPending.audit_id).limit(1)) is not None

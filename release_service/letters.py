@@ -1,0 +1,51 @@
+"""What maintainers are told by mail: a release, a change of rights, a stranger's attempt.  Pure text."""
+
+from dataclasses import dataclass
+
+from release_service.errors import Refused, shown
+from release_service.identity import Uploader
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A subject of one line, and a body of short lines."""
+
+    subject: str
+    body: str
+
+
+def who(uploader: Uploader) -> str:
+    """Return how *uploader* is called in a letter: what was proven, not only the name."""
+    where = uploader.provenance.get("project_path")
+    job = f", job {uploader.provenance.get('job_id')} of {where} for {uploader.provenance.get('ref')}" if where else ""
+    name = f"{uploader.login or uploader.subject} ({uploader.kind}, {uploader.subject}{job})"
+    return shown(name, 400)
+
+
+def published(tarball: str, sha256: str, url: str, by: Uploader) -> Letter:
+    """Tell of a release: nothing is published without its maintainers hearing of it."""
+    return Letter(
+        f"{tarball} was published",
+        f"{tarball} was published.\n\n  {url}\n  sha256 {sha256}\n\nSent by {who(by)}.\n\n"
+        "If this was not you or your CI, tell the release team at once: a published\n"
+        "tarball can be yanked, and its project blocked.\n",
+    )
+
+
+def changed(module: str, what: str, by: Uploader) -> Letter:
+    """Tell of a change of rights."""
+    return Letter(
+        f"{module}: {shown(what, 120)}",
+        f"Who may publish {module}, or how, has changed:\n\n  {shown(what, 500)}\n\nChanged by {who(by)}.\n\n"
+        "If you do not know why, tell the release team.\n",
+    )
+
+
+def refused(module: str, refusal: Refused, by: Uploader) -> Letter:
+    """Tell of an attempt by somebody who has no right to the module."""
+    return Letter(
+        f"{module}: an upload by a stranger was refused",
+        f"{who(by)}\ntried to publish {module}, and was refused:\n\n  {refusal.title} ({refusal.code})\n"
+        f"  {refusal.detail}\n\nNothing was published.  You are told of the first attempt in an hour only;\n"
+        "all of them are in the audit.\n",
+    )

@@ -1,0 +1,48 @@
+"""What administrators block, and lift again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy.orm import Session
+
+from release_service.db import modules
+from release_service.errors import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Let nobody publish it, or one subject not."""
+
+    reason: str
+    issuer: str = ""
+    subject: str = ""
+    act: ClassVar[str] = "block"
+    is_for_administrators: ClassVar[bool] = True
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:
+        """Block it."""
+        modules.block(session, modules.home(session, module), self.issuer, self.subject, self.reason, now)
+        return True
+
+    def __str__(self) -> str:
+        """Say so, and why."""
+        return f"{shown(self.subject) or 'Everybody'} is blocked from publishing it: {shown(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unblock:
+    """Lift such a block."""
+
+    issuer: str = ""
+    subject: str = ""
+    act: ClassVar[str] = "unblock"
+    is_for_administrators: ClassVar[bool] = True
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+        """Lift it."""
+        return modules.unblock(session, modules.home(session, module), self.issuer, self.subject)
+
+    def __str__(self) -> str:
+        """Say so."""
+        return f"{shown(self.subject) or 'Everybody'} is no longer blocked from publishing it"

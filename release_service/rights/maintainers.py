@@ -1,0 +1,53 @@
+"""Which persons maintain a module."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy.orm import Session
+
+from release_service.db import modules, persons
+from release_service.errors import BadChange, shown
+
+
+@dataclass(frozen=True, slots=True)
+class AllowPerson:
+    """Let a person maintain it; *login* is for people to read."""
+
+    issuer: str
+    subject: str
+    login: str = ""
+    act: ClassVar[str] = "maintainer-allow"
+    is_for_administrators: ClassVar[bool] = False
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:
+        """Add the person; a block of theirs on this module is lifted."""
+        if not self.issuer or not self.subject:
+            raise BadChange("A maintainer is a subject of the SSO; there is no SSO here, or no subject was given.")
+        home = modules.home(session, module)
+        person = persons.ensure(session, self.issuer, self.subject, self.login or self.subject)
+        was_blocked = modules.unblock(session, home, self.issuer, self.subject)
+        return modules.add_maintainer(session, home, person, now) or was_blocked
+
+    def __str__(self) -> str:
+        """Say so, with the subject."""
+        return f"{shown(self.login or self.subject)} ({shown(self.subject)}) maintains it"
+
+
+@dataclass(frozen=True, slots=True)
+class DenyPerson:
+    """Take a maintainer's right away."""
+
+    issuer: str
+    subject: str
+    act: ClassVar[str] = "maintainer-deny"
+    is_for_administrators: ClassVar[bool] = False
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+        """Remove the person."""
+        person = persons.find(session, self.issuer, self.subject)
+        return person is not None and modules.remove_maintainer(session, modules.home(session, module), person)
+
+    def __str__(self) -> str:
+        """Say so."""
+        return f"{shown(self.subject)} no longer maintains it"

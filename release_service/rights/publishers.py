@@ -1,0 +1,75 @@
+"""Which projects may publish a module."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy.orm import Session
+
+from release_service.db import modules
+from release_service.errors import BadChange, shown
+
+_ID = re.compile(r"[0-9]{1,20}")
+_LONGEST_PATH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class AllowProject:
+    """Let a GitLab project publish it, as the project is called now; any block of it is lifted."""
+
+    issuer: str
+    project_id: str
+    namespace_id: str
+    project_path: str
+    environment: str = ""
+    act: ClassVar[str] = "publisher-allow"
+    is_for_administrators: ClassVar[bool] = False
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:
+        """Pin the project's ids, path and environment."""
+        if not all(_ID.fullmatch(id_) for id_ in (self.project_id, self.namespace_id)):
+            raise BadChange("A project's id and its namespace's id are numbers.")
+        if not self.project_path.isprintable() or not 0 < len(self.project_path) <= _LONGEST_PATH:
+            raise BadChange("A project's path is what stands after the host: GNOME/gtk.")
+        home = modules.home(session, module)
+        is_new = modules.confirm(
+            session,
+            home,
+            now,
+            project_id=self.project_id,
+            namespace_id=self.namespace_id,
+            project_path=self.project_path,
+            environment=self.environment,
+        )
+        return modules.unblock(session, home, self.issuer, f"project:{self.project_id}") or is_new
+
+    def __str__(self) -> str:
+        """Say so, with the ids."""
+        where = f", from the environment {shown(self.environment)}" if self.environment else ""
+        return (
+            f"The project {shown(self.project_path)} (id {self.project_id}, namespace {self.namespace_id}) "
+            f"may publish it{where}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DenyProject:
+    """Take the project's right away, and keep it from claiming the module again."""
+
+    issuer: str
+    project_id: str
+    reason: str
+    act: ClassVar[str] = "publisher-deny"
+    is_for_administrators: ClassVar[bool] = False
+
+    def make(self, session: Session, module: str, now: datetime) -> bool:
+        """Remove and block it."""
+        home = modules.home(session, module)
+        modules.unpin(session, home, self.project_id)
+        modules.block(session, home, self.issuer, f"project:{self.project_id}", self.reason, now)
+        return True
+
+    def __str__(self) -> str:
+        """Say so, and why."""
+        return f"The project with the id {shown(self.project_id)} may no longer publish it: {shown(self.reason)}"

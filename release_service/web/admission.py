@@ -1,0 +1,57 @@
+"""Between who calls and what they send: switches, counts, a lease, and the right to publish."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from release_service import limits
+from release_service.authorize import Grant, Proven, authorize
+from release_service.db import limits as leases
+from release_service.db import persons
+from release_service.errors import Unavailable
+from release_service.identity.sso import Person
+from release_service.tarball import TarballName
+from release_service.web.callers import address_of, parts_of
+from release_service.wiring import Parts
+
+
+@asynccontextmanager
+async def admitted(request: Request, uploader: Proven, name: TarballName) -> AsyncIterator[Grant]:
+    """Yield the right of *uploader* to publish *name*, while the upload counts as under way.
+
+    Raises SwitchedOff, TooManyRequests, NotAuthorized.
+    """
+    parts, address = parts_of(request), address_of(request)
+    grant, lease = await run_in_threadpool(_admit, parts, uploader, name, address, request.state.request_id)
+    try:
+        yield grant
+    finally:
+        await run_in_threadpool(_end, parts, lease)
+
+
+def _admit(parts: Parts, uploader: Proven, name: TarballName, address: str, request_id: str) -> tuple[Grant, str]:
+    with parts.service.transactions.begin() as session:
+        count(session, parts, uploader, "uploads")
+    with parts.service.transactions.begin() as session:
+        grant = authorize(session, uploader, name, parts.service.policy, request_id)
+        return grant, limits.begin_upload(session, parts.limits, uploader, address, parts.service.now())
+
+
+def count(session: Session, parts: Parts, uploader: Proven, *switches: str) -> None:
+    """Count one request of *uploader*, who is seen; raises SwitchedOff (one of *switches* too), TooManyRequests."""
+    limits.refuse_switched_off(session, parts.limits, limits.switch_of(uploader), *switches)
+    now = parts.service.now()
+    limits.count_request(session, parts.limits, uploader, now)
+    if isinstance(uploader, Person):
+        persons.see(session, uploader.issuer, uploader.subject, uploader.login, uploader.email, now)
+
+
+def _end(parts: Parts, lease: str) -> None:
+    try:
+        with parts.service.transactions.begin() as session:
+            leases.end_lease(session, lease)
+    except Unavailable:
+        return  # it ends by itself soon, and what happened to the upload is said already
