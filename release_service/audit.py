@@ -46,7 +46,7 @@ def verify(transactions: Transactions, noted: str = "") -> Verdict:
     releases that no row tells of.  A chain that was made anew from its beginning is consistent
     in itself: only a head that was noted elsewhere (the log, an export) shows it.
     """
-    verdict = Verdict()
+    verdict = Verdict(found_noted=noted == f"0:{audit.BEGINNING}")
     with transactions.begin() as session:
         head = audit.head(session)
     verdict.head = f"{head.seq}:{head.sha256}"
@@ -54,6 +54,7 @@ def verify(transactions: Transactions, noted: str = "") -> Verdict:
     if last != (head.seq, head.sha256):
         verdict.findings.append(f"the chain ends at link {last[0]}, and should at {head.seq}: it was cut off")
     with transactions.begin() as session:
+        verdict.findings += [f"link {seq} lies beyond the head: the head was set back" for seq in audit.beyond(session)]
         verdict.findings += [f"row {id_} is not in the chain: it was slipped in" for id_ in audit.outside(session)]
         verdict.findings += [f"row {id_} was removed before it was linked" for id_ in audit.lost(session)]
         verdict.findings += [f"no row tells of the release {release}" for release in audit.unaudited(session)]

@@ -1,5 +1,6 @@
 """What maintainers are told by mail: a release, a change of rights, a stranger's attempt.  Pure text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from release_service.errors import Refused, shown
@@ -32,11 +33,12 @@ def published(tarball: str, sha256: str, url: str, by: Uploader) -> Letter:
     )
 
 
-def changed(module: str, what: str, by: Uploader) -> Letter:
-    """Tell of a change of rights."""
+def changed(module: str, what: Sequence[str], by: Uploader) -> Letter:
+    """Tell of changes of rights, a sentence each in *what*."""
+    lines = "".join(f"  {shown(sentence, 500)}\n" for sentence in what)
     return Letter(
-        f"{module}: {shown(what, 120)}",
-        f"Who may publish {module}, or how, has changed:\n\n  {shown(what, 500)}\n\nChanged by {who(by)}.\n\n"
+        f"{module}: {shown(what[0], 120)}",
+        f"Who may publish {module}, or how, has changed:\n\n{lines}\nChanged by {who(by)}.\n\n"
         "If you do not know why, tell the release team.\n",
     )
 

@@ -195,10 +195,5 @@ def _person(built: Service, name: str | None, subject: str | None) -> tuple[str,
     if subject:
         return issuer, subject, name or subject
     with built.transactions.begin() as session:
-        found = persons.by_login(session, issuer, name or "")
-    if len(found) != 1:
-        how_many = "nobody" if not found else "more than one person"
-        raise BadChange(
-            f"{how_many} has signed in as {shown(name)} yet.", remedy="Give --subject, or let them sign in first."
-        )
-    return issuer, found[0].subject, found[0].login
+        found = persons.only_one(session, issuer, name or "")
+        return issuer, found.subject, found.login

@@ -12,3 +12,17 @@ class Exit(IntEnum):
     REFUSED = 3
     UNAVAILABLE = 4
     NO_TOKEN = 5
+    INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """The command ends here: *status* is for scripts, *lines* (what, why, what to do) for people.
+
+    No token is ever in the lines: whoever raises this sees to it.
+    """
+
+    def __init__(self, status: Exit, *lines: str) -> None:
+        """Keep both as they are."""
+        super().__init__(" ".join(lines))
+        self.status = status
+        self.lines = lines

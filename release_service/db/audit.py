@@ -23,7 +23,8 @@ from release_service.identity import Uploader
 ACCEPTED, REFUSED = "accepted", "refused"
 _COLUMNS = tuple(AuditRow.__table__.columns)
 _NAMES = tuple(column.name for column in _COLUMNS)
-_BATCH, _PAGE = 1000, 10_000
+_BATCH, _PAGE = 1000, 5000
+_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), check_circular=False).encode
 BEGINNING = 64 * "0"
 _LONGEST_DETAIL = 2000
 
@@ -85,15 +86,15 @@ def link(session: Session) -> int:
 
 
 def sha256_of(previous: str, row: Row[Any]) -> str:
-    """Return the link (64 hex letters) of *row*, whose columns are the table's, after the link *previous*."""
-    text = json.dumps(as_object(row), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{previous}\n{text}".encode("ascii")).hexdigest()
+    """Return the link (64 hex letters) of *row*, whose last columns are the table's, after the link *previous*."""
+    return hashlib.sha256(f"{previous}\n{_canonical(as_object(row))}".encode("ascii")).hexdigest()
 
 
 def as_object(row: Row[Any]) -> dict[str, Any]:
     """Return *row* as it is exported and hashed; moments as ISO 8601 in UTC, with microseconds."""
-    found = {name: getattr(row, name) for name in _NAMES}
-    return found | {"at": found["at"].isoformat(timespec="microseconds")}
+    found = dict(zip(_NAMES, row[-len(_NAMES) :], strict=True))
+    found["at"] = found["at"].isoformat(timespec="microseconds")
+    return found
 
 
 def head(session: Session) -> AuditHead:
@@ -122,6 +123,12 @@ def exported(session: Session, after: int) -> Sequence[Row[Any]]:
         .order_by(AuditRow.id)
         .limit(_PAGE)
     ).all()
+
+
+def beyond(session: Session) -> list[int]:
+    """Return the links above the head, which nobody would look at."""
+    end = select(AuditHead.seq).scalar_subquery()
+    return list(session.scalars(select(AuditLink.seq).where(AuditLink.seq > end).order_by(AuditLink.seq)))
 
 
 def outside(session: Session) -> list[int]:

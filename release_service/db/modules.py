@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session, joinedload
 from release_service.db.tables import Block, Maintainer, Module, Person, Publisher
 from release_service.errors import CaseTwin, NotFound, shown
 
+LONGEST_REASON = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Registered:

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from release_service.db.tables import Person
+from release_service.errors import BadChange, shown
 
 
 def find(session: Session, issuer: str, subject: str) -> Person | None:
@@ -39,3 +40,15 @@ def see(session: Session, issuer: str, subject: str, login: str, email: str, now
 def by_login(session: Session, issuer: str, login: str) -> list[Person]:
     """Return who was last seen under *login*: perhaps several, for logins can be given away."""
     return list(session.scalars(select(Person).where(Person.issuer == issuer, Person.login == login)))
+
+
+def only_one(session: Session, issuer: str, login: str) -> Person:
+    """Return the one person who was last seen under *login*; raises BadChange if there are none, or several."""
+    found = by_login(session, issuer, login)
+    if len(found) != 1:
+        how_many = "Nobody has" if not found else f"{len(found)} persons have"
+        raise BadChange(
+            f"{how_many} signed in as {shown(login)}.",
+            remedy="Name the person by the SSO's subject, or let them sign in first: gnome-release login.",
+        )
+    return found[0]

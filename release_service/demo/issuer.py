@@ -41,7 +41,7 @@ class StandInIssuer:
         """Sign with a new key from now on; the old one stays known."""
         self.keys = [_key(), *self.keys[:1]]
 
-    def sign(self, claims: Claims, key: RSAKey | None = None, **header: Any) -> str:
+    def sign(self, claims: Claims, key: RSAKey | None = None, /, **header: Any) -> str:
         """Return a token that says *claims*, signed with the newest key or with *key*; *header* is added."""
         key = key or self.keys[0]
         said = {"alg": "RS256", "typ": "JWT", "kid": self.keys[0].kid} | header

@@ -1,15 +1,15 @@
 """The form of a bearer token, before any key is looked at (DESIGN.md 6).
 
 Exactly three canonical base64url parts without padding, at most 16 KiB; JSON objects without
-duplicate members; RS256 and nothing else; a key id; none of the extensions that made others
-accept what they should not (crit: CVE-2026-32597, CVE-2025-59420).
+duplicate members, at most 16 deep; RS256 and nothing else; a key id; none of the extensions that
+made others accept what they should not (crit: CVE-2026-32597, CVE-2025-59420).
 """
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ LEEWAY_S = 30
 MAX_LIFETIME_S = 24 * 3600
 ALGORITHM = "RS256"
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_DEEPEST = 16
 _LATEST = 2**40  # seconds; no clock of ours reads that
 
 Claims = Mapping[str, Any]
@@ -112,7 +113,24 @@ def _object(part: bytes) -> dict[str, Any]:
         raise NotAuthenticated("A part of the token is not JSON of the plain kind.") from None
     if not isinstance(value, dict):
         raise NotAuthenticated("A part of the token is not a JSON object.")
+    _check_depth(value)
     return value
+
+
+def _check_depth(value: object) -> None:
+    """Refuse what is nested deeply, whatever this Python's own limit is: others may have to read it."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, dict | list)]
+        if not level:
+            return
+    raise NotAuthenticated("A part of the token is nested too deeply.")
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Each change is a value that knows how it is made; `change` makes it, with its au
 to the module's maintainers, in one commit.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Protocol
 
@@ -35,19 +36,25 @@ class Change(Protocol):
 
 def change(service: Service, right: Steward, wanted: Change) -> bool:
     """Make the change that *wanted* is, under *right*; return whether anything is different now."""
-    if wanted.is_for_administrators and not right.is_administrator:
-        raise MayNotManage(f"Only administrators may do this: {wanted}.")
+    return bool(change_all(service, right, [wanted]))
+
+
+def change_all(service: Service, right: Steward, wanted: Sequence[Change]) -> list[str]:
+    """Make all changes of *wanted* or none, under *right*; return what is different now, a sentence each."""
+    for one in wanted:
+        if one.is_for_administrators and not right.is_administrator:
+            raise MayNotManage(f"Only administrators may do this: {one}.")
     with service.transactions.begin() as session:
         told = _maintainers(session, right.module)
-        if not wanted.make(session, right.module, service.now()):
-            return False
+        made = [one for one in wanted if one.make(session, right.module, service.now())]
         told |= _maintainers(session, right.module)
-        act = Act(wanted.act, right.by, right.request_id, module=right.module)
-        audit.record(session, act, audit.ACCEPTED, "changed", service.now(), change=str(wanted))
-        if service.sends_mail:
-            letter = letters.changed(right.module, str(wanted), right.by)
+        for one in made:
+            act = Act(one.act, right.by, right.request_id, module=right.module)
+            audit.record(session, act, audit.ACCEPTED, "changed", service.now(), change=str(one))
+        if made and service.sends_mail:
+            letter = letters.changed(right.module, [str(one) for one in made], right.by)
             mails.promise(session, told.values(), letter.subject, letter.body, service.now())
-    return True
+    return [str(one) for one in made]
 
 
 def _maintainers(session: Session, module: str) -> dict[int, Person]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from sqlalchemy.orm import Session
 
 from release_service.db import modules
-from release_service.errors import shown
+from release_service.errors import BadChange, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Block:
 
     def make(self, session: Session, module: str, now: datetime) -> bool:
         """Block it."""
+        if not 0 < len(self.reason) <= modules.LONGEST_REASON or bool(self.issuer) != bool(self.subject):
+            raise BadChange("A block has a reason; and a subject only together with its issuer.")
         modules.block(session, modules.home(session, module), self.issuer, self.subject, self.reason, now)
         return True
 

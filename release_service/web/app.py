@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from release_service.errors import NotFound, Refused, Unavailable, shown
 from release_service.index import html
-from release_service.web import questions, tree, upload
+from release_service.web import modules, questions, tree, upload
 from release_service.web.errors import answer_error
 from release_service.web.linger import LingeringClose
 from release_service.wiring import Parts
@@ -28,6 +28,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.include_router(upload.router)
     app.include_router(questions.router)
+    app.include_router(modules.router)
     app.include_router(router)
     if parts.tree is not None:
         app.router.routes.extend(tree.routes(Path(parts.tree)))

@@ -81,7 +81,7 @@ def test_a_refused_upload_says_why_and_exits_with_3(server: str, tarball: Path, 
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.splitlines()[-3:] == [
         "The tag does not say this version. (tag_says_other_version)",
-        "The tag is 4.18.2, the tarball says 4.18.1.",
+        "The tag is 4.18.2, the tarball says 4.18.1; accepted: 4.18.1, v4.18.1, gtk-4.18.1, GTK_4_18_1.",
         "Tag the commit with the version that the tarball carries, and let its pipeline upload it.",
     ]
 
@@ -133,12 +133,12 @@ def test_modules_are_registered_and_listed(environment_of: Callable[[str], Envir
     twin = run("release-service", "modules", "add", "GLib", home=tmp_path, **environment)
     assert (twin.returncode, "glib" in twin.stderr) == (3, True)
     listed = run("release-service", "modules", "list", home=tmp_path, **environment)
-    assert listed.stdout.splitlines() == ["glib\t-", "gtk+\tGNOME/gtk (665)"]
+    assert listed.stdout.splitlines() == ["glib\t-\t-\t-", "gtk+\tGNOME/gtk (665)\t-\t-"]
     moved = ["--project", "World/gtk", "--project-id", "665", "--namespace-id", "9"]
     assert run("release-service", "modules", "add", "gtk+", *moved, home=tmp_path, **environment).returncode == 0
     listed = run("release-service", "modules", "list", home=tmp_path, **environment)
-    assert listed.stdout.splitlines() == ["glib\t-", "gtk+\tWorld/gtk (665)"]
-    half = run("release-service", "modules", "add", "x", "--project", "GNOME/x", home=tmp_path, **environment)
+    assert listed.stdout.splitlines() == ["glib\t-\t-\t-", "gtk+\tWorld/gtk (665)\t-\t-"]
+    half = run("release-service", "modules", "add", "x", *moved[:4], home=tmp_path, **environment)
     assert half.returncode == 2
 
 

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from sqlalchemy import select
+
 from builders import a_tarball
 from release_service import checksum
+from release_service.db.tables import TokenUse
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment, Uploads, make_uploads
 
@@ -91,3 +94,29 @@ def test_one_token_publishes_one_tarball(environment_of: Callable[[str], Environ
 def test_another_job_may_send_the_same_bytes(uploads: Uploads) -> None:
     assert [uploads.post(NAME, GOOD).status_code for _ in range(2)] == [201, 200]
     assert uploads.rows()["token_uses"] == 2
+
+
+def test_fifty_uploads_at_once_with_one_token_are_one_release(uploads: Uploads) -> None:
+    token = uploads.token(NAME)
+    with ThreadPoolExecutor(50) as together:
+        answers = list(together.map(lambda _: uploads.post(NAME, GOOD, token=token), range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [201]
+    assert {answer.text for answer in answers} == {answers[0].text}
+    rows = uploads.rows()
+    assert (rows["releases"], rows["token_uses"], rows["upload_leases"]) == (1, 1, 0)
+    assert sorted(row["code"] for row in uploads.audited()) == ["published"] + ["same_again"] * 49
+
+
+def test_a_used_token_is_refused_for_other_bytes_and_for_another_version_and_good_for_a_retry(uploads: Uploads) -> None:
+    later = "gtk-4.18.2.tar.xz"
+    with_both = uploads.gitlab.token("GNOME/gtk", "4.18.1")
+    assert uploads.post(NAME, GOOD, token=with_both).status_code == 201
+    keys, rows = uploads.stored(), uploads.rows()
+    assert uploads.post(NAME, OTHER, token=with_both).status_code == 409
+    assert uploads.post(later, a_tarball(later), token=with_both).status_code == 403
+    assert (uploads.stored(), uploads.rows()) == (keys, rows)
+    assert uploads.post(NAME, GOOD, token=with_both).status_code == 200
+    # A token whose tag pattern would let it say two versions is still bound to the first.
+    with uploads.parts.service.transactions.begin() as session:
+        use = session.scalars(select(TokenUse)).one()
+        assert (use.filename, use.sha256) == (NAME, checksum.digest(GOOD))

@@ -53,6 +53,18 @@ def test_a_token_may_have_16_kib() -> None:
     assert parse(start + "A" * ((MAX_TOKEN_BYTES - len(start)) // 4 * 4)).key_id == "key-1"
 
 
+def nested(depth: int) -> object:
+    """Objects and lists in turn, *depth* of them."""
+    value: object = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"x": value}
+    return value
+
+
+def test_claims_may_be_16_deep() -> None:
+    assert parse(token(claims={"x": nested(15)})).key_id == "key-1"
+
+
 DEEP = 2000  # as deep as a token of 16 KiB allows by far
 BAD: dict[str, str] = {
     "empty": "",
@@ -109,6 +121,8 @@ BAD: dict[str, str] = {
     "infinity": token(claims=b'{"iss":"a","exp":Infinity}'),
     "minus-infinity": token(claims=b'{"iss":"a","exp":-Infinity}'),
     "integer-with-5000-digits": token(claims=b'{"iss":"a","exp":' + b"9" * 5000 + b"}"),
+    "17-deep": token(claims={"x": nested(16)}),
+    "17-deep-header": token(HEADER | {"x": nested(16)}),
     "deep-lists": token(claims=b"[" * DEEP + b"]" * DEEP),
     "deep-objects": token(claims=b'{"a":' * DEEP + b"1" + b"}" * DEEP),
     "20000-deep": token(claims=b"[" * 20_000 + b"]" * 20_000),
