@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -140,6 +141,12 @@ def seaweedfs(home: Path) -> Iterator[str]:
         process.wait()
 
 
+def keep_log(log: Path) -> None:
+    """Keep a process's log where `tests/run` looks for tokens."""
+    if directory := os.environ.get("TESTS_LOG_DIR"):
+        shutil.copy(log, Path(directory) / f"service-{uuid.uuid4().hex}.log")
+
+
 @contextlib.contextmanager
 def service(
     environment: dict[str, str], log: Path, *, measured: bool = True
@@ -165,6 +172,7 @@ def service(
     finally:
         process.terminate()
         process.wait()
+        keep_log(log)
 
 
 @contextlib.contextmanager

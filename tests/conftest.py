@@ -1,5 +1,7 @@
 """Fixtures: real components once a session, fresh databases, buckets and directories for each test."""
 
+import logging
+import os
 import shutil
 import tempfile
 import uuid
@@ -10,12 +12,37 @@ from pathlib import Path
 import boto3
 import psycopg
 import pytest
+import structlog
+from structlog import PrintLoggerFactory
 
 import components
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment, Uploads, make_uploads
 
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_log() -> Iterator[None]:
+    """Keep all that is logged in this process, before the filter for secrets, where `tests/run` looks for tokens."""
+    directory = os.environ.get("TESTS_LOG_DIR")
+    if directory is None:
+        yield
+        return
+    with (Path(directory) / f"{os.getpid()}.log").open("a") as kept:
+        chain: list[structlog.typing.Processor] = [
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+        structlog.configure(chain, logger_factory=PrintLoggerFactory(kept))
+        handler = logging.StreamHandler(kept)
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tests' own requests: some put tokens in URLs
+        yield
+        logging.getLogger().removeHandler(handler)
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

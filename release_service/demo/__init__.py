@@ -1,7 +1,7 @@
 """`make demo`: everything on this machine, nothing simulated but GitLab.
 
-The service runs as a process of its own, the tarballs go through the route that CI uses, and what
-is shown is read back over HTTP.
+The service and GNOME's sign-in run as processes of their own; one tarball comes from a CI job, the
+next one from a maintainer who signs in; and what is shown is read back over HTTP.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 from rich.console import Console
 
-from release_service.demo import module
+from release_service.demo import module, person, sso
 from release_service.demo.gitlab import StandInGitLab
 
 _START_S = 30
@@ -29,30 +29,41 @@ def run(port: int, *, once: bool) -> int:
     gitlab = StandInGitLab()
     home = Path(tempfile.mkdtemp(prefix="release-service-demo-"))
     base = f"http://127.0.0.1:{_free(port)}"
-    service = _serve(gitlab, home, base)
+    sso_port = _free(port + 1)
+    sign_in = person.start_sso(home, sso_port, base)
+    service = _serve(gitlab, home, base, sso.issuer(sso_port) if sign_in else None)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as by Ctrl+C: leave nothing running
     try:
         if not _is_ready(base, service):
             _out.print((home / "service.log").read_text())
             return 1
-        for version in module.VERSIONS:
-            _release(gitlab, base, version)
+        _release_all(gitlab, home, base, can_sign_in=sign_in is not None)
         _show(base)
         if once:
             return _check(base, home)
         _out.print(f"\nThe service keeps running at {base}/ (files below {home}); Ctrl+C ends it.")
+        _out.print(f"Sign in at {base}/auth/login as alice, bob or carol; the password is the name.")
         return service.wait()
     except KeyboardInterrupt:
         return 0
     finally:
-        service.terminate()
-        service.wait()
+        for process in filter(None, (service, sign_in)):
+            process.terminate()
+            process.wait()
         gitlab.stop()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _serve(gitlab: StandInGitLab, home: Path, base: str) -> subprocess.Popen[bytes]:
-    settings = {
+def _serve(gitlab: StandInGitLab, home: Path, base: str, sso_issuer: str | None) -> subprocess.Popen[bytes]:
+    settings = (
+        {}
+        if sso_issuer is None
+        else {
+            "SSO_ISSUER": sso_issuer,
+            "SSO_WEB_CLIENT_SECRET": sso.WEB_CLIENT_SECRET,
+        }
+    )
+    settings |= {
         "DATABASE_URL": f"sqlite:///{home}/release-service.db",
         "STORE_URL": f"file:{home}/tree",
         "GITLAB_ISSUER": gitlab.issuer,
@@ -77,6 +88,18 @@ def _is_ready(base: str, service: subprocess.Popen[bytes]) -> bool:
         except httpx2.TransportError:
             time.sleep(0.1)
     return False
+
+
+def _release_all(gitlab: StandInGitLab, home: Path, base: str, *, can_sign_in: bool) -> None:
+    *by_jobs, by_hand = module.VERSIONS
+    for version in by_jobs:
+        _release(gitlab, base, version)
+    if can_sign_in:
+        _out.rule(f"{module.NAME} {by_hand}, as a maintainer without CI sends it")
+        person.release(home, base, by_hand, lambda line: _out.print(line, markup=False))
+    else:
+        _out.print("(nanoidp is not installed, so nobody can sign in: the next release comes from CI, too)")
+        _release(gitlab, base, by_hand)
 
 
 def _release(gitlab: StandInGitLab, base: str, version: str) -> None:

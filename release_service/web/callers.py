@@ -19,6 +19,11 @@ from release_service.identity.gitlab import GitLabJob
 from release_service.identity.sso import Person
 from release_service.wiring import Parts
 
+# In what is to be done, not in what is wrong: the latter is logged, and no log ever holds the name of that header.
+_HOW = (
+    "Send the header 'Authorization: Bearer <token>': in CI the job's ID token "
+    "(id_tokens: {NAME: {aud: gnome-release-service}}), else what gnome-release login gives you."
+)
 Caller = TypeVar("Caller", GitLabJob, Person, Proven)
 
 
@@ -74,7 +79,9 @@ def _job_token(request: Request) -> str | None:
     if not sent:
         return None
     if len(sent) > 1 or "authorization" in request.headers:
-        raise NotAuthenticated("The request has two tokens: send one JOB-TOKEN header, or one Authorization header.")
+        raise NotAuthenticated(
+            "The request has two tokens.", remedy="Send one header: Authorization: Bearer <token>, or JOB-TOKEN."
+        )
     return sent[0].strip()
 
 
@@ -97,5 +104,5 @@ async def _by_bearer(request: Request, bearers: Bearers[Caller]) -> Caller:
     sent = request.headers.getlist("authorization")
     scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
-        raise NotAuthenticated("The request has no header 'Authorization: Bearer <token>'.")
+        raise NotAuthenticated("The request has no bearer token.", remedy=_HOW)
     return await bearers.prove(token.strip())
