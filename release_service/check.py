@@ -5,6 +5,7 @@ The reasons come from the functions that refuse the upload, asked in the same or
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
@@ -12,12 +13,24 @@ from sqlalchemy.orm import Session
 from release_service import authorize
 from release_service.authorize import Policy, Proven
 from release_service.db import releases
-from release_service.errors import Refused
+from release_service.errors import Refused, TokenExpiresSoon
 from release_service.identity.gitlab import GitLabJob
 from release_service.receive import refuse_too_large
 from release_service.tarball import TarballName
 
 T = TypeVar("T")
+
+
+# An upload that follows at once is begun by then.
+_SOON_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What this instance takes: the `compressions`, and tarballs of at most `max_bytes`."""
+
+    compressions: Collection[str]
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +56,31 @@ class Answer:
 
 
 def check(
-    session: Session, uploader: Proven, offer: Offer, policy: Policy, compressions: Collection[str], max_bytes: int
+    session: Session, uploader: Proven, offer: Offer, policy: Policy, limits: Acceptance, now: datetime
 ) -> Answer:
-    """Say whether *uploader* could publish *offer* now; *compressions* are those accepted, *max_bytes* the cap."""
+    """Say whether *uploader* could publish *offer* at *now*."""
     reasons: list[Refused] = []
-    name = _unless_refused(reasons, lambda: TarballName.parse(offer.filename, compressions))
-    _unless_refused(reasons, lambda: refuse_too_large(offer.size, max_bytes))
+    warnings = _expires_soon(uploader, now)
+    name = _unless_refused(reasons, lambda: TarballName.parse(offer.filename, limits.compressions))
+    _unless_refused(reasons, lambda: refuse_too_large(offer.size, limits.max_bytes))
     reasons += authorize.objections(session, uploader, name, policy)
     if name is None:
-        return Answer(None, reasons)
+        return Answer(None, reasons, warnings=warnings)
     sha256 = offer.sha256 or "not known"
     is_published = _unless_refused(reasons, lambda: is_there(session, name, sha256)) or False
     if offer.sha256:
         _unless_refused(reasons, lambda: refuse_used_token(session, uploader, name, sha256))
-    return Answer(name, reasons, is_published)
+    return Answer(name, reasons, is_published, warnings)
+
+
+def _expires_soon(uploader: Proven, now: datetime) -> list[Refused]:
+    """Warn of a token that need not be good any more when the tarball is made: an upload is judged when it begins."""
+    if uploader.expires_at is None or uploader.expires_at - now.timestamp() > _SOON_S:
+        return []
+    left_s = max(0, int(uploader.expires_at - now.timestamp()))
+    return [
+        TokenExpiresSoon(f"The token is good for another {left_s} seconds; an upload that begins later is refused.")
+    ]
 
 
 def is_there(session: Session, name: TarballName, sha256: str) -> bool:

@@ -52,6 +52,7 @@ from release_service.errors.uploaders import (
     TagSaysOtherVersion,
     TokenAlreadyUsed,
     TokenExpired,
+    TokenExpiresSoon,
     TooManyRequests,
 )
 
@@ -95,6 +96,7 @@ __all__ = [
     "TagSaysOtherVersion",
     "TokenAlreadyUsed",
     "TokenExpired",
+    "TokenExpiresSoon",
     "TooLarge",
     "TooManyRequests",
     "Unavailable",

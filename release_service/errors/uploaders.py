@@ -19,6 +19,14 @@ class TokenExpired(NotAuthenticated):
     remedy = "Retry the job: GitLab gives each job a fresh token."
 
 
+class TokenExpiresSoon(TokenExpired):
+    """Only `check` says so, as a warning: the token is good now."""
+
+    code = "token_expires_soon"
+    title = "The token expires soon"
+    remedy = "Let the job upload at once, or give it a longer timeout: a GitLab token lives as long as its job may."
+
+
 class NotAuthorized(Refused):
     """Known, but may not do this."""
 

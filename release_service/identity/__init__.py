@@ -7,7 +7,7 @@ the one place where a token is held against them.  The proofs are `gitlab` (a jo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Uploader:
     `issuer` and `subject` name it for ever (never a display name); `login` is for people to
     read.  `token_id` is the token's jti ("" where it has none): a job's token publishes one tarball.
     `provenance` is what is published of it in release.json: no mail address, no token id.
+    `expires_at` is when the token's time is over, in seconds since 1970 (UTC); None where nobody can say.
     """
 
     kind: str
@@ -25,3 +26,4 @@ class Uploader:
     login: str
     token_id: str
     provenance: Mapping[str, str]
+    expires_at: int | None = field(default=None, kw_only=True)

@@ -7,13 +7,13 @@ even the numbers and the booleans (CONTRACT.md 1).  ``sub`` is never parsed: a p
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from release_service.errors import NotAuthenticated
 from release_service.identity import Uploader
 from release_service.identity.keys import IssuerKeys
 from release_service.identity.signature import check_signature
-from release_service.identity.token import UnprovenToken, check_times, short_text_claim, text_claim
+from release_service.identity.token import UnprovenToken, check_times, short_text_claim, text_claim, time_claim
 
 MAX_AGE_S = 3 * 3600
 
@@ -89,7 +89,8 @@ class GitLab:
             if token.claims.get(name) is not None:
                 text_claim(token.claims, name)
         texts = {name: value for name, value in token.claims.items() if isinstance(value, str)}
-        return job_of("gitlab-id-token", token.issuer, short_text_claim(token.claims, "jti"), texts)
+        job = job_of("gitlab-id-token", token.issuer, short_text_claim(token.claims, "jti"), texts)
+        return replace(job, expires_at=time_claim(token.claims, "exp"))
 
 
 def job_of(kind: str, issuer: str, token_id: str, claims: Mapping[str, str]) -> GitLabJob:

@@ -13,12 +13,12 @@ from release_service.errors import NotAuthenticated
 from release_service.identity import Uploader
 from release_service.identity.keys import IssuerKeys
 from release_service.identity.signature import check_signature
-from release_service.identity.token import LONGEST_ID, Claims, UnprovenToken, check_times, short_text_claim
+from release_service.identity.token import LONGEST_ID, Claims, UnprovenToken, check_times, short_text_claim, time_claim
 
 MAX_AGE_S = 24 * 3600
 _REMEDY = "Sign in again (gnome-release login), and send what that gives you."
-# An ID or logout token has these; an access token has not.
-_OF_OTHER_KINDS = ("nonce", "at_hash", "c_hash", "s_hash", "events")
+# An ID or logout token has these; an access token has not.  (Keycloak before 25 writes a nonce into both.)
+_OF_OTHER_KINDS = ("at_hash", "c_hash", "s_hash", "events")
 # Keycloak adds these where a client speaks for itself.
 _OF_SERVICE_ACCOUNTS = ("clientHost", "clientAddress", "clientId")
 
@@ -120,6 +120,7 @@ def _person(token: UnprovenToken) -> Person:
         provenance={"login": login},
         groups=_groups(claims),
         email=email if claims.get("email_verified", True) is True else "",
+        expires_at=time_claim(claims, "exp"),
     )
 
 

@@ -82,7 +82,7 @@ def _job_token(request: Request) -> str | None:
         raise NotAuthenticated(
             "The request has two tokens.", remedy="Send one header: Authorization: Bearer <token>, or JOB-TOKEN."
         )
-    return sent[0].strip()
+    return sent[0]
 
 
 async def _by_job_token(request: Request, token: str) -> GitLabJob:
@@ -105,4 +105,4 @@ async def _by_bearer(request: Request, bearers: Bearers[Caller]) -> Caller:
     scheme, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
     if scheme.lower() != "bearer" or not token:
         raise NotAuthenticated("The request has no bearer token.", remedy=_HOW)
-    return await bearers.prove(token.strip())
+    return await bearers.prove(token)

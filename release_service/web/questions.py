@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from release_service.authorize import Proven
 from release_service.authorize.persons import roles
-from release_service.check import Answer, Offer, check
+from release_service.check import Acceptance, Answer, Offer, check
 from release_service.db import modules
 from release_service.errors import BadChange, NotFound, Refused, TooLarge, shown
 from release_service.identity.gitlab import GitLabJob
@@ -43,7 +43,8 @@ def _check(parts: Parts, uploader: Proven, offer: Offer) -> Answer:
     with service.transactions.begin() as session:
         count(session, parts, uploader, "uploads")
     with service.transactions.begin() as session:
-        return check(session, uploader, offer, service.policy, settings.compressions, settings.max_tarball_bytes)
+        takes = Acceptance(settings.compressions, settings.max_tarball_bytes)
+        return check(session, uploader, offer, service.policy, takes, service.now())
 
 
 async def small_object(request: Request) -> dict[str, Any]:

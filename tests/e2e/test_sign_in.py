@@ -106,11 +106,7 @@ def desk(environment_of: Callable[[str], Environment], tmp_path: Path) -> Iterat
     home.mkdir()
     (home / NAME).write_bytes(a_tarball(NAME))
     with components.nanoidp(tmp_path / "sso") as (issuer, sso):
-        environment = environment_of("embedded") | {
-            "RELEASE_SERVICE_SSO_ISSUER": issuer,
-            # Keys rotate while the test runs; in production nobody is so quick.
-            "RELEASE_SERVICE_ISSUER_KEYS_COOLDOWN_S": "0.1",
-        }
+        environment = environment_of("embedded") | {"RELEASE_SERVICE_SSO_ISSUER": issuer}
         add = [components.command("release-service"), "modules", "add", "hello-gnome"]
         subprocess.run(add, env=os.environ | environment, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
         with components.service(environment, tmp_path / "log") as (server, _):

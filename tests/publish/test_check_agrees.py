@@ -238,3 +238,13 @@ def test_a_question_that_makes_no_sense_is_told_so(world: World, body: bytes) ->
     headers = {"Authorization": f"Bearer {world.token('the project', 'gtk')}", "Accept": "application/json"}
     answer = world.uploads.http.post("/api/v1/check", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) in {(400, "bad_request"), (413, "too_large")}
+
+
+def test_a_token_that_is_about_to_expire_is_a_warning(world: World) -> None:
+    now = int(time.time())
+    soon = world.uploads.gitlab.token("GNOME/gtk", "48.1", iat=now - 3000, nbf=now - 3000, exp=now + 40)
+    name = "gtk-48.1.tar.xz"
+    said = check(world, name, a_tarball(name), soon)
+    assert said["accepted"]
+    assert [warning["code"] for warning in said["warnings"]] == ["token_expires_soon"]
+    assert check(world, name, a_tarball(name), world.token("the project", "gtk"))["warnings"] == []
