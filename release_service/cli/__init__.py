@@ -66,6 +66,7 @@ def demo(
 
 def main() -> None:
     """Run the command line; what is down is said in a sentence."""
+    log.configure("text")
     try:
         app()
     except Unavailable as error:

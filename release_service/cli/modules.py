@@ -15,7 +15,7 @@ from release_service.errors import BadChange, Refused, shown
 from release_service.identity.gitlab_api import GitLabApi
 from release_service.publish import Service
 from release_service.rights import Change, change
-from release_service.rights.blocks import Block, Unblock
+from release_service.rights.blocks import EVERYTHING, Block, Unblock
 from release_service.rights.maintainers import AllowPerson, DenyPerson
 from release_service.rights.names import MakeAlias, Register
 from release_service.rights.publishers import AllowProject, DenyProject
@@ -26,6 +26,7 @@ from release_service.tarball import parse_module
 app = typer.Typer(no_args_is_help=True, help="Modules, and who may publish them.")
 
 Name = Annotated[str, typer.Argument(help="The module, as its tarballs are called: gtk, NetworkManager.")]
+NameOrAll = Annotated[str, typer.Argument(help="The module; or '*', for everything.")]
 Project = Annotated[str | None, typer.Option(help="Path of a GitLab project, GNOME/gtk.")]
 ProjectId = Annotated[int | None, typer.Option(help="Its numeric id; without ids GitLab is asked for them.")]
 NamespaceId = Annotated[int | None, typer.Option(help="The numeric id of its namespace.")]
@@ -56,7 +57,7 @@ def add(
 
 @app.command()
 def allow(  # noqa: PLR0913, PLR0917 - an option each
-    name: Name,
+    name: NameOrAll,
     project: Project = None,
     project_id: ProjectId = None,
     namespace_id: NamespaceId = None,
@@ -66,7 +67,9 @@ def allow(  # noqa: PLR0913, PLR0917 - an option each
 ) -> None:
     """Let a project publish the module, or a person maintain it; with neither, lift the module's block."""
     with service() as built:
-        if project or project_id:
+        if name == EVERYTHING:
+            _change(built, name, Unblock(*_subject(built, project_id, person, subject)))
+        elif project or project_id:
             _change(built, name, _project(project, project_id, namespace_id, environment))
         elif person or subject:
             issuer, found, called = _person(built, person, subject)
@@ -77,7 +80,7 @@ def allow(  # noqa: PLR0913, PLR0917 - an option each
 
 @app.command()
 def deny(
-    name: Name,
+    name: NameOrAll,
     reason: Reason,
     project_id: ProjectId = None,
     person: Person = None,
@@ -85,7 +88,9 @@ def deny(
 ) -> None:
     """Take the right of a project or a person away, and block them; with neither, block the module for everybody."""
     with service() as built:
-        if project_id:
+        if name == EVERYTHING:
+            _change(built, name, Block(reason, *_subject(built, project_id, person, subject)))
+        elif project_id:
             _change(built, name, DenyProject(Settings().gitlab_issuer, str(project_id), reason))
         elif person or subject:
             issuer, found, _ = _person(built, person, subject)
@@ -115,6 +120,8 @@ def list_() -> None:
     with service() as built, built.transactions.begin() as session:
         for name in modules.names(session):
             typer.echo("\t".join(_line(modules.look_up(session, name))))
+        for block in modules.look_up(session, EVERYTHING).blocks:
+            typer.echo(f"{EVERYTHING}\t-\t-\tblocked: {shown(block.subject)}")
 
 
 def _line(found: Registered) -> list[str]:
@@ -185,6 +192,15 @@ def _project(path: str | None, id_: int | None, namespace_id: int | None, enviro
     found = asyncio.run(GitLabApi(settings.gitlab_api).project(path or str(id_)))
     typer.echo(f"GitLab says: {found.path} has the id {found.project_id}, in namespace {found.namespace_id}.")
     return AllowProject(settings.gitlab_issuer, found.project_id, found.namespace_id, found.path, environment)
+
+
+def _subject(built: Service, project_id: int | None, person: str | None, subject: str | None) -> tuple[str, str]:
+    """Return issuer and subject, as blocks name them."""
+    if project_id:
+        return Settings().gitlab_issuer, f"project:{project_id}"
+    if not (person or subject):
+        raise typer.BadParameter("'*' goes together with --project-id, --person or --subject")
+    return _person(built, person, subject)[:2]
 
 
 def _person(built: Service, name: str | None, subject: str | None) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ class IssuerUnavailable(Unavailable):
     """The issuer's keys cannot be had, so nobody can be told from anybody."""
 
     code = "issuer_unavailable"
-    title = "The token cannot be checked now"
+    title = "GitLab, or the single sign-on, cannot be asked now"
 
 
 class SwitchedOff(Unavailable):

@@ -7,12 +7,16 @@ from typing import ClassVar
 from sqlalchemy.orm import Session
 
 from release_service.db import modules
+from release_service.db.tables import Module
 from release_service.errors import BadChange, shown
+
+# In place of a module's name: whatever the module.
+EVERYTHING = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Let nobody publish it, or one subject not."""
+    """Let nobody publish the module, or one subject not; or, of EVERYTHING, one subject nothing."""
 
     reason: str
     issuer: str = ""
@@ -24,12 +28,14 @@ class Block:
         """Block it."""
         if not 0 < len(self.reason) <= modules.LONGEST_REASON or bool(self.issuer) != bool(self.subject):
             raise BadChange("A block has a reason; and a subject only together with its issuer.")
-        modules.block(session, modules.home(session, module), self.issuer, self.subject, self.reason, now)
+        if module == EVERYTHING and not self.subject:
+            raise BadChange("Uploads as a whole are stopped by: release-service switch off uploads.")
+        modules.block(session, _blocked(session, module), self.issuer, self.subject, self.reason, now)
         return True
 
     def __str__(self) -> str:
         """Say so, and why."""
-        return f"{shown(self.subject) or 'Everybody'} is blocked from publishing it: {shown(self.reason)}"
+        return f"{shown(self.subject) or 'Everybody'} is blocked from publishing: {shown(self.reason)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,12 @@ class Unblock:
 
     def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Lift it."""
-        return modules.unblock(session, modules.home(session, module), self.issuer, self.subject)
+        return modules.unblock(session, _blocked(session, module), self.issuer, self.subject)
 
     def __str__(self) -> str:
         """Say so."""
-        return f"{shown(self.subject) or 'Everybody'} is no longer blocked from publishing it"
+        return f"{shown(self.subject) or 'Everybody'} is no longer blocked from publishing"
+
+
+def _blocked(session: Session, module: str) -> Module | None:
+    return None if module == EVERYTHING else modules.home(session, module)
