@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("issuer", sa.String(length=255), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("reason", sa.String(length=1000), nullable=False),
+        sa.Column("by_administrator", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["module_id"], ["modules.id"], name=op.f("fk_blocks_module_id_modules")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_blocks")),

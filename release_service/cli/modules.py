@@ -14,7 +14,7 @@ from release_service.db.modules import Registered
 from release_service.errors import BadChange, Refused, shown
 from release_service.identity.gitlab_api import GitLabApi
 from release_service.publish import Service
-from release_service.rights import Change, change
+from release_service.rights import Change, change_all
 from release_service.rights.blocks import EVERYTHING, Block, Unblock
 from release_service.rights.maintainers import AllowPerson, DenyPerson
 from release_service.rights.names import MakeAlias, Register
@@ -70,10 +70,11 @@ def allow(  # noqa: PLR0913, PLR0917 - an option each
         if name == EVERYTHING:
             _change(built, name, Unblock(*_subject(built, project_id, person, subject)))
         elif project or project_id:
-            _change(built, name, _project(project, project_id, namespace_id, environment))
+            allowed = _project(project, project_id, namespace_id, environment)
+            _change(built, name, allowed, Unblock(allowed.issuer, f"project:{allowed.project_id}"))
         elif person or subject:
             issuer, found, called = _person(built, person, subject)
-            _change(built, name, AllowPerson(issuer, found, called))
+            _change(built, name, AllowPerson(issuer, found, called), Unblock(issuer, found))
         else:
             _change(built, name, Unblock())
 
@@ -94,8 +95,7 @@ def deny(
             _change(built, name, DenyProject(Settings().gitlab_issuer, str(project_id), reason))
         elif person or subject:
             issuer, found, _ = _person(built, person, subject)
-            _change(built, name, DenyPerson(issuer, found))
-            _change(built, name, Block(reason, issuer, found))
+            _change(built, name, DenyPerson(issuer, found), Block(reason, issuer, found))
         else:
             _change(built, name, Block(reason))
 
@@ -177,9 +177,11 @@ def _import(built: Service, name: str, userids: list[str], known: dict[str, str]
         typer.echo(f"{shown(name)}: {refusal.detail}", err=True)
 
 
-def _change(built: Service, name: str, wanted: Change) -> None:
-    is_new = change(built, operator(login(), name), wanted)
-    typer.echo(f"{name}: {wanted}." if is_new else f"{name}: {wanted} (as before).")
+def _change(built: Service, name: str, *wanted: Change) -> None:
+    """Make the changes, the first of which is what was typed, and tell what is different now."""
+    made = change_all(built, operator(login(), name), wanted)
+    for sentence in made or [f"{wanted[0]} (as before)"]:
+        typer.echo(f"{name}: {sentence}.")
 
 
 def _project(path: str | None, id_: int | None, namespace_id: int | None, environment: str) -> AllowProject:

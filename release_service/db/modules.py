@@ -194,18 +194,44 @@ def remove_maintainer(session: Session, module: Module, person: Person) -> bool:
     return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
 
-def block(session: Session, module: Module | None, issuer: str, subject: str, reason: str, now: datetime) -> None:
-    """Block the subject (everybody, if it is empty) for *module* (all, if it is None)."""
-    unblock(session, module, issuer, subject)
-    module_id = module.id if module else None
-    session.add(Block(module_id=module_id, issuer=issuer, subject=subject, reason=reason, created_at=now))
+def block(  # noqa: PLR0913 - what a block is
+    session: Session,
+    module: Module | None,
+    issuer: str,
+    subject: str,
+    reason: str,
+    now: datetime,
+    *,
+    by_administrator: bool,
+) -> None:
+    """Block the subject (everybody, if it is empty) for *module* (all, if it is None).
+
+    An administrator's block and a maintainer's stand beside each other; a new one replaces the old of its kind.
+    """
+    unblock(session, module, issuer, subject, by_administrator=by_administrator)
+    session.add(
+        Block(
+            module_id=module.id if module else None,
+            issuer=issuer,
+            subject=subject,
+            reason=reason,
+            by_administrator=by_administrator,
+            created_at=now,
+        )
+    )
     session.flush()
 
 
-def unblock(session: Session, module: Module | None, issuer: str, subject: str) -> bool:
-    """Lift that block; return whether there was one."""
-    of_module = Block.module_id == module.id if module else Block.module_id.is_(None)
-    done = session.execute(delete(Block).where(of_module, Block.issuer == issuer, Block.subject == subject))
+def unblock(session: Session, module: Module | None, issuer: str, subject: str, *, by_administrator: bool) -> bool:
+    """Lift the block of that kind; return whether there was one."""
+    done = session.execute(
+        delete(Block).where(
+            Block.module_id == module.id if module else Block.module_id.is_(None),
+            Block.issuer == issuer,
+            Block.subject == subject,
+            Block.by_administrator == by_administrator,
+        )
+    )
     return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
 

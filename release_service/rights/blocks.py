@@ -12,6 +12,7 @@ from release_service.errors import BadChange, shown
 
 # In place of a module's name: whatever the module.
 EVERYTHING = "*"
+LONGEST_SUBJECT = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Block:
 
     def make(self, session: Session, module: str, now: datetime) -> bool:
         """Block it."""
-        if not 0 < len(self.reason) <= modules.LONGEST_REASON or bool(self.issuer) != bool(self.subject):
-            raise BadChange("A block has a reason; and a subject only together with its issuer.")
+        check_reason(self.reason)
+        if bool(self.issuer) != bool(self.subject) or max(len(self.issuer), len(self.subject)) > LONGEST_SUBJECT:
+            raise BadChange("A block has a subject only together with its issuer.")
         if module == EVERYTHING and not self.subject:
             raise BadChange("Uploads as a whole are stopped by: release-service switch off uploads.")
-        modules.block(session, _blocked(session, module), self.issuer, self.subject, self.reason, now)
+        home = _blocked(session, module)
+        modules.block(session, home, self.issuer, self.subject, self.reason, now, by_administrator=True)
         return True
 
     def __str__(self) -> str:
@@ -49,11 +52,21 @@ class Unblock:
 
     def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Lift it."""
-        return modules.unblock(session, _blocked(session, module), self.issuer, self.subject)
+        home = _blocked(session, module)
+        lifted = [
+            modules.unblock(session, home, self.issuer, self.subject, by_administrator=by) for by in (True, False)
+        ]
+        return any(lifted)
 
     def __str__(self) -> str:
         """Say so."""
         return f"{shown(self.subject) or 'Everybody'} is no longer blocked from publishing"
+
+
+def check_reason(reason: str) -> None:
+    """Raise BadChange unless *reason* says something, in a sentence that can be shown."""
+    if not 0 < len(reason.strip()) <= modules.LONGEST_REASON or not reason.isprintable():
+        raise BadChange(f"A reason is printable text of at most {modules.LONGEST_REASON} characters.")
 
 
 def _blocked(session: Session, module: str) -> Module | None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from release_service.db import modules, persons
 from release_service.errors import BadChange, shown
+from release_service.rights.blocks import LONGEST_SUBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,12 @@ class AllowPerson:
     is_for_administrators: ClassVar[bool] = False
 
     def make(self, session: Session, module: str, now: datetime) -> bool:
-        """Add the person; a block of theirs on this module is lifted."""
-        if not self.issuer or not self.subject:
-            raise BadChange("A maintainer is a subject of the SSO; there is no SSO here, or no subject was given.")
+        """Add the person; whom administrators have blocked stays blocked."""
+        if not self.issuer or not 0 < len(self.subject) <= LONGEST_SUBJECT or not self.subject.isprintable():
+            raise BadChange("A maintainer is a subject of the SSO; there is no SSO here, or that is no subject.")
         home = modules.home(session, module)
-        person = persons.ensure(session, self.issuer, self.subject, self.login or self.subject)
-        was_blocked = modules.unblock(session, home, self.issuer, self.subject)
-        return modules.add_maintainer(session, home, person, now) or was_blocked
+        person = persons.ensure(session, self.issuer, self.subject, shown(self.login or self.subject, LONGEST_SUBJECT))
+        return modules.add_maintainer(session, home, person, now)
 
     def __str__(self) -> str:
         """Say so, with the subject."""

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from release_service.db import modules
 from release_service.errors import BadChange, shown
+from release_service.rights.blocks import check_reason
 
 _ID = re.compile(r"[0-9]{1,20}")
 _LONGEST_PATH = 512
@@ -16,7 +17,10 @@ _LONGEST_PATH = 512
 
 @dataclass(frozen=True, slots=True)
 class AllowProject:
-    """Let a GitLab project publish it, as the project is called now; any block of it is lifted."""
+    """Let a GitLab project publish it, as the project is called now.
+
+    That it was denied is forgotten; what administrators have blocked stays blocked.
+    """
 
     issuer: str
     project_id: str
@@ -42,7 +46,8 @@ class AllowProject:
             project_path=self.project_path,
             environment=self.environment,
         )
-        return modules.unblock(session, home, self.issuer, f"project:{self.project_id}") or is_new
+        was_denied = modules.unblock(session, home, self.issuer, f"project:{self.project_id}", by_administrator=False)
+        return is_new or was_denied
 
     def __str__(self) -> str:
         """Say so, with the ids."""
@@ -65,9 +70,13 @@ class DenyProject:
 
     def make(self, session: Session, module: str, now: datetime) -> bool:
         """Remove and block it."""
+        check_reason(self.reason)
+        if not _ID.fullmatch(self.project_id):
+            raise BadChange("A project is named by its numeric id.")
         home = modules.home(session, module)
         modules.unpin(session, home, self.project_id)
-        modules.block(session, home, self.issuer, f"project:{self.project_id}", self.reason, now)
+        denied = f"project:{self.project_id}"
+        modules.block(session, home, self.issuer, denied, self.reason, now, by_administrator=False)
         return True
 
     def __str__(self) -> str:

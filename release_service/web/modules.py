@@ -50,7 +50,7 @@ def _names(parts: Parts) -> list[str]:
 @router.get("/{module}", summary="Who may publish a module, and how")
 async def get_module(request: Request, module: str) -> Response:
     """Answer for anybody: who may publish what is no secret."""
-    return JSONResponse(await run_in_threadpool(_described, parts_of(request), module))
+    return JSONResponse(await run_in_threadpool(_described, parts_of(request), _plain(module)))
 
 
 @router.put("/{module}", summary="Register a module, or an old name of one (alias_of)")
@@ -93,7 +93,7 @@ async def delete_publisher(request: Request, module: str, project_id: str) -> Re
     """Take {reason}; the project is kept from claiming the module again."""
     person, asked = await _asked(request, module)
     issuer = parts_of(request).settings.gitlab_issuer
-    return await _changed(request, person, module, DenyProject(issuer, project_id, _text(asked, "reason")))
+    return await _changed(request, person, module, DenyProject(issuer, _plain(project_id), _text(asked, "reason")))
 
 
 @router.post("/{module}/maintainers", summary="Let a person maintain it, by the login that they have signed in with")
@@ -110,7 +110,7 @@ async def post_maintainer(request: Request, module: str) -> Response:
 async def delete_maintainer(request: Request, module: str, subject: str) -> Response:
     """Take nothing; also one's own right."""
     person = await _begin(request, module)
-    return await _changed(request, person, module, DenyPerson(person.issuer, subject))
+    return await _changed(request, person, module, DenyPerson(person.issuer, _plain(subject)))
 
 
 @router.put("/{module}/block", summary="Let nobody publish it, or one subject not")
@@ -131,7 +131,7 @@ async def delete_block(request: Request, module: str) -> Response:
 async def _begin(request: Request, module: str) -> Person:
     begin(request, "rights")
     person = await a_person(request)
-    know(request, module=module)
+    know(request, module=_plain(module))
     await run_in_threadpool(_count, parts_of(request), person)
     return person
 
@@ -150,9 +150,16 @@ def _text(asked: dict[str, Any], name: str, default: str | None = None) -> str:
     """Return the member *name*; it may be left out if there is a *default*, and be empty unless it is a reason."""
     value = asked.get(name, default)
     is_missing = name == "reason" and not value
-    if not isinstance(value, str) or len(value) > modules.LONGEST_REASON or is_missing:
+    if not isinstance(value, str) or is_missing:
         raise BadChange(f"`{name}` is text of at most {modules.LONGEST_REASON} characters.")
-    return value
+    return _plain(value)
+
+
+def _plain(text: str) -> str:
+    """Return what can be kept and shown; raises BadChange for control characters, halves of characters, and novels."""
+    if len(text) > modules.LONGEST_REASON or not text.isprintable():
+        raise BadChange(f"{shown(text, 60)!r} is not printable text of at most {modules.LONGEST_REASON} characters.")
+    return text
 
 
 async def _changed(request: Request, person: Person, module: str, *wanted: Change) -> Response:

@@ -154,6 +154,14 @@ def test_nothing_is_changed_without_a_token_or_with_a_jobs(registry: Registry) -
         ("PUT", "/api/v1/modules/gtk+", {"alias_of": "unknown"}),
         ("PUT", "/api/v1/modules/GTK", {}),
         ("PUT", "/api/v1/modules/..x", {}),
+        ("GET", "/api/v1/modules/g%00tk", None),
+        ("PUT", "/api/v1/modules/g%00tk", {}),
+        ("DELETE", f"{GTK}/maintainers/sub%00bob", None),
+        ("DELETE", f"{GTK}/publishers/1%007", {"reason": "x"}),
+        ("DELETE", f"{GTK}/publishers/17", {"reason": "a\0b"}),
+        ("PUT", f"{GTK}/block", {"reason": "half a character: \ud800"}),
+        ("POST", f"{GTK}/maintainers", {"subject": "a\0b"}),
+        ("POST", f"{GTK}/maintainers", {"subject": "s" * 256}),
     ],
 )
 def test_a_change_that_makes_no_sense_is_told_so_and_leaves_nothing(
@@ -209,3 +217,13 @@ def test_whoami_tells_persons_and_jobs_who_they_are(registry: Registry) -> None:
     token = registry.uploads.gitlab.token("GNOME/gtk", "48.1")
     job = registry.uploads.http.get("/api/v1/whoami", headers={"Authorization": f"Bearer {token}"}).json()
     assert (job["kind"], job["project"], job["subject"]) == ("gitlab-id-token", "GNOME/gtk", "project:1665")
+
+
+def test_a_maintainer_does_not_lift_what_administrators_have_blocked(registry: Registry) -> None:
+    name = "gtk-48.1.tar.xz"
+    blocked = {"issuer": registry.uploads.gitlab.issuer, "subject": "project:1665", "reason": "under investigation"}
+    assert registry.ask("PUT", f"{GTK}/block", "carol", blocked).status_code == 200
+    registry.ask("PUT", f"{GTK}/publishers/1665", "bob", {"project_path": "GNOME/gtk", "namespace_id": "8"})
+    assert registry.uploads.post(name, a_tarball(name)).status_code == 403
+    assert registry.ask("DELETE", f"{GTK}/block", "carol", blocked).status_code == 200
+    assert registry.uploads.post(name, a_tarball(name)).status_code == 201

@@ -64,6 +64,7 @@ class Block(Base):
 
     Without a module: nothing at all.  With an empty issuer and subject: nobody may publish the
     module.  Subjects are those of `identity.Uploader`: ``project:1665``, or a person's.
+    Only administrators lift what administrators have blocked.
     """
 
     __tablename__ = "blocks"
@@ -74,4 +75,5 @@ class Block(Base):
     issuer: Mapped[str] = mapped_column(String(255))
     subject: Mapped[str] = mapped_column(String(255))
     reason: Mapped[str] = mapped_column(String(1000))
+    by_administrator: Mapped[bool]
     created_at: Mapped[datetime]
