@@ -1,7 +1,8 @@
 """Between who calls and what they send: switches, counts, a lease, and the right to publish."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -26,9 +27,11 @@ async def admitted(request: Request, uploader: Proven, name: TarballName) -> Asy
     """
     parts, address = parts_of(request), address_of(request)
     grant, lease = await run_in_threadpool(_admit, parts, uploader, name, address, request.state.request_id)
+    renewing = asyncio.create_task(_renew(parts, lease))
     try:
         yield grant
     finally:
+        renewing.cancel()
         await run_in_threadpool(_end, parts, lease)
 
 
@@ -49,9 +52,20 @@ def count(session: Session, parts: Parts, uploader: Proven, *switches: str) -> N
         persons.see(session, uploader.issuer, uploader.subject, uploader.login, uploader.email, now)
 
 
+async def _renew(parts: Parts, lease: str) -> None:
+    """Keep the lease of an upload that takes long; it ends by itself soon after its replica has died."""
+    while True:
+        await asyncio.sleep(leases.LEASE_S / 3)
+        with suppress(Unavailable):  # the next time, perhaps
+            await run_in_threadpool(_renew_now, parts, lease)
+
+
+def _renew_now(parts: Parts, lease: str) -> None:
+    with parts.service.transactions.begin() as session:
+        leases.renew_lease(session, lease, parts.service.now())
+
+
 def _end(parts: Parts, lease: str) -> None:
-    try:
-        with parts.service.transactions.begin() as session:
-            leases.end_lease(session, lease)
-    except Unavailable:
-        return  # it ends by itself soon, and what happened to the upload is said already
+    # If the database is down, it ends by itself soon, and what happened to the upload is said already.
+    with suppress(Unavailable), parts.service.transactions.begin() as session:
+        leases.end_lease(session, lease)

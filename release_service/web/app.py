@@ -13,10 +13,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from release_service.errors import NotFound, Refused, Unavailable, shown
-from release_service.index import html
-from release_service.web import modules, questions, tree, upload
-from release_service.web.errors import answer_error
+from release_service.web import account, modules, pages, questions, sign_in, tree, upload
 from release_service.web.linger import LingeringClose
+from release_service.web.pages import answer_error
+from release_service.web.sessions import Cookies
+from release_service.web.sso import SingleSignOn
 from release_service.wiring import Parts
 
 router = APIRouter()
@@ -26,10 +27,15 @@ def create_app(parts: Parts) -> FastAPI:
     """Return the application over *parts*."""
     app = FastAPI(title="GNOME Release Service", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.parts = parts
+    app.state.cookies = Cookies.of(parts.settings)
+    app.state.sso = SingleSignOn(parts.settings, parts.settings.sso_issuer) if parts.settings.sso_issuer else None
     app.include_router(upload.router)
     app.include_router(questions.router)
     app.include_router(modules.router)
+    app.include_router(sign_in.router)
+    app.include_router(account.router)
     app.include_router(router)
+    app.mount("/static", pages.Static())
     if parts.tree is not None:
         app.router.routes.extend(tree.routes(Path(parts.tree)))
     app.add_exception_handler(Refused, answer_error)
@@ -67,12 +73,9 @@ async def _answer_routing(request: Request, error: Exception) -> Response:
 
 
 @router.api_route("/", methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
-async def home() -> HTMLResponse:
+async def home(request: Request) -> HTMLResponse:
     """Say what this is, and lead to the tree."""
-    page = html.write(
-        "GNOME Release Service", "Where GNOME's release tarballs are published.", [html.Entry("sources/")], is_top=True
-    )
-    return HTMLResponse(page)
+    return pages.page(request, "home.html", {}, {})
 
 
 @router.get("/healthz", response_class=PlainTextResponse, summary="Liveness")

@@ -19,6 +19,7 @@ STATUS: dict[type[Exception], int] = {
     Refused: 400,
     errors.NotAuthenticated: 401,
     errors.NotAuthorized: 403,
+    errors.FormExpired: 403,
     errors.NotFound: 404,
     errors.UploadTooSlow: 408,
     errors.VersionTaken: 409,

@@ -114,6 +114,7 @@ def test_the_liar_would_be_believed_if_it_told_the_truth(browser: Browser, liar:
         {"id_token": {"iss": "https://evil.example"}},
         {"id_token": {"iss": ...}},
         {"id_token": {"aud": "another-client"}},
+        {"id_token": {"aud": "another-client", "azp": WEB_CLIENT_ID}},
         {"id_token": {"aud": AUDIENCE}},
         {"id_token": {"aud": ...}},
         {"id_token": {"aud": [WEB_CLIENT_ID, "another"], "azp": "another"}},
