@@ -50,21 +50,24 @@ def parse(content: bytes) -> Described:
     return Described(_unique(map(_module, pages)), _unique(name for name in userids if _USERID.fullmatch(name)))
 
 
-def subjects(text: str) -> dict[str, str]:
+def subjects(text: bytes) -> dict[str, str]:
     """Return {username: id} of the SSO's export of its users, a JSON list of objects.  (Raises: BadChange.)"""
     try:
         users = json.loads(text)
-        return {user["username"]: user["id"] for user in users}
+        found = {user["username"]: user["id"] for user in users}
     except (ValueError, TypeError, KeyError):
-        raise BadChange("The file of subjects is no JSON list of objects with id and username.") from None
+        found = {"": ""}
+    if not all(isinstance(text, str) and text for text in (*found, *found.values())):
+        raise BadChange("The file of subjects is no JSON list of objects with id and username, both of them text.")
+    return found
 
 
 def _module(page: str) -> str:
     """Return the module whose directory *page* is, "" if it is none."""
-    found = _SOURCES.fullmatch(urlsplit(page.strip()).path)
     try:
+        found = _SOURCES.fullmatch(urlsplit(page.strip()).path)
         return parse_module(unquote(found[1])) if found else ""
-    except Refused:
+    except (Refused, ValueError):  # no module's name; no URL at all
         return ""
 
 

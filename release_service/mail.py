@@ -64,7 +64,7 @@ def send_due(service: Service, server: MailServer, trust: ssl.SSLContext | None 
         try:
             with _connected(server, trust or ssl.create_default_context()) as smtp:
                 smtp.send_message(_message(mail, person, server.sender))
-        except (OSError, smtplib.SMTPException) as failure:
+        except (OSError, ValueError, smtplib.SMTPException) as failure:  # ValueError: an address that is none
             # The failure's own words may hold the address.
             log.warning("mail_put_off", mail=mail.id, tries=mail.tries, failure=type(failure).__name__)
             with service.transactions.begin() as session:
@@ -84,7 +84,8 @@ def _connected(server: MailServer, trust: ssl.SSLContext) -> Iterator[smtplib.SM
         smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT_S)
     with smtp:
         smtp.ehlo()
-        if not server.is_smtps and (server.host not in _LOOPBACK or smtp.has_extn("starttls")):
+        # On loopback not even if it is offered: nobody's certificate is for 127.0.0.1, and nobody else listens there.
+        if not server.is_smtps and server.host not in _LOOPBACK:
             smtp.starttls(context=trust)
         if server.user:
             smtp.login(server.user, server.password.get_secret_value())

@@ -27,8 +27,9 @@ _MOST_ADDRESSES = 10_000
 class Refusals:
     """Writes refusals down, and stops doing so for addresses that only ever send bad tokens.
 
-    A good token is never refused because of others at its address.  Bad ones above the limit are
-    answered 429 from memory, so that they cost no row, no query and no line of a log.
+    A good bearer token is never refused because of others at its address; a CI_JOB_TOKEN is, for GitLab
+    is not asked on behalf of such an address.  Bad ones above the limit are answered 429 from memory,
+    so that they cost no row, no query and no line of a log.
     """
 
     def __init__(self, service: Service, rules: Limits) -> None:

@@ -24,7 +24,8 @@ def verify(
         typer.echo(finding, err=True)
     if len(verdict.findings) > _MOST_TOLD:
         typer.echo(f"... and {len(verdict.findings) - _MOST_TOLD} more", err=True)
-    typer.echo(f"{verdict.rows} rows in the chain, {verdict.pending} waiting for it, {len(verdict.findings)} findings")
+    found = "1 finding" if len(verdict.findings) == 1 else f"{len(verdict.findings)} findings"
+    typer.echo(f"{verdict.rows} rows in the chain, {verdict.pending} waiting for it, {found}")
     typer.echo(f"head {verdict.head}")
     raise typer.Exit(1 if verdict.findings else 0)
 

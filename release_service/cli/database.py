@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import typer
 
+from release_service import log
 from release_service.db.migrate import upgrade
 from release_service.errors import Refused
 from release_service.publish import Service
@@ -17,7 +18,9 @@ from release_service.wiring import build_service
 @contextmanager
 def service() -> Iterator[Service]:
     """Yield the service; an SQLite database is migrated first.  A refusal is told, and ends the command with 3."""
-    built = build_service(Settings())
+    settings = Settings()
+    log.configure(settings.log_format)  # to standard error: what is printed is for pipes
+    built = build_service(settings)
     engine = built.transactions.engine
     if engine.dialect.name == "sqlite":
         upgrade(engine)

@@ -149,9 +149,9 @@ def import_doap(
     A maintainer is added if --subjects knows the gnome:userid, or if exactly one person has signed
     in under it; the others are printed, and come with the next import.  Nothing is taken away.
     """
-    known = doap.subjects(subjects.read_text(encoding="utf-8")) if subjects else {}
     with service() as built:
-        for file in sorted(directory.rglob("*.doap")):
+        known = doap.subjects(subjects.read_bytes()) if subjects else {}
+        for file in sorted(filter(Path.is_file, directory.rglob("*.doap"))):
             try:
                 described = doap.parse(file.read_bytes())
             except Refused as refusal:

@@ -11,6 +11,7 @@ from release_service.db import audit, limits
 from release_service.db.audit import Act
 from release_service.errors import shown
 from release_service.limits import SWITCHES
+from release_service.rights.blocks import check_reason
 from release_service.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="What is switched off: uploads, or a kind of proof.")
@@ -29,6 +30,7 @@ class Switch(StrEnum):
 def off(name: Switch, reason: Annotated[str, typer.Option(help="Why; uploaders read it.")]) -> None:
     """Switch something off, until somebody switches it on: whoever asks is told to come back later (503)."""
     with service() as built, built.transactions.begin() as session:
+        check_reason(reason)
         limits.switch_off(session, name.value, reason, built.now())
         act = Act("switch-off", shell_user(login()), "")
         audit.record(session, act, audit.ACCEPTED, "switched", built.now(), switch=name.value, reason=reason)

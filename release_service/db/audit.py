@@ -1,8 +1,8 @@
 """The audit: rows that only grow, chained by hash.  Queries take a session and never commit.
 
 The chain is made after the act, by whoever comes first (`link`): no act waits for a lock that
-others hold.  Link n is SHA-256 over link n - 1 and all columns of the row, as JSON with
-sorted members, all in ASCII.
+others hold.  Link n is SHA-256 over link n - 1, a line feed, and all columns of the row as
+``json.dumps(row, sort_keys=True)`` spells them.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring_ascii as spelled
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, insert, select
+from sqlalchemy import Row, Text, cast, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from release_service.db.tables import AuditHead, AuditLink, AuditPending, AuditRow, Release
@@ -24,7 +25,10 @@ ACCEPTED, REFUSED = "accepted", "refused"
 _COLUMNS = tuple(AuditRow.__table__.columns)
 _NAMES = tuple(column.name for column in _COLUMNS)
 _BATCH, _PAGE = 1000, 5000
-_canonical = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), check_circular=False).encode
+# Everything is hashed as it is stored: reading `detail`, and writing it again, would take half of a verification.
+_STORED = (*_COLUMNS[:-1], cast(_COLUMNS[-1], Text).label("detail"))
+_TEXTS = set(_NAMES) - {"id", "at", "detail"}
+_SPELLED = "{" + ", ".join(f'"{name}": %({name})s' for name in sorted(_NAMES)) + "}"
 BEGINNING = 64 * "0"
 _LONGEST_DETAIL = 2000
 
@@ -47,6 +51,7 @@ class Act:
 def record(session: Session, act: Act, verdict: str, code: str, now: datetime, **detail: Any) -> None:
     """Write down *act*; what *detail* holds must be text, numbers, or lists and objects of those."""
     by = act.by
+    told = {name: shown(value, _LONGEST_DETAIL) if isinstance(value, str) else value for name, value in detail.items()}
     row = AuditRow(
         at=now,
         act=act.act,
@@ -60,9 +65,7 @@ def record(session: Session, act: Act, verdict: str, code: str, now: datetime, *
         version=shown(act.version, 64),
         sha256=act.sha256,
         request_id=act.request_id,
-        detail={
-            name: shown(value, _LONGEST_DETAIL) if isinstance(value, str) else value for name, value in detail.items()
-        },
+        detail=json.loads(json.dumps(told, sort_keys=True)),
     )
     session.add(row)
     session.flush()
@@ -73,7 +76,7 @@ def link(session: Session) -> int:
     """Link what is pending to the chain, oldest first, at most a thousand rows; return how many."""
     head = session.scalars(select(AuditHead).with_for_update()).one()
     pending = session.execute(
-        select(*_COLUMNS).join(AuditPending, AuditPending.audit_id == AuditRow.id).order_by(AuditRow.id).limit(_BATCH)
+        select(*_STORED).join(AuditPending, AuditPending.audit_id == AuditRow.id).order_by(AuditRow.id).limit(_BATCH)
     ).all()
     links = []
     for row in pending:
@@ -86,12 +89,15 @@ def link(session: Session) -> int:
 
 
 def sha256_of(previous: str, row: Row[Any]) -> str:
-    """Return the link (64 hex letters) of *row*, whose last columns are the table's, after the link *previous*."""
-    return hashlib.sha256(f"{previous}\n{_canonical(as_object(row))}".encode("ascii")).hexdigest()
+    """Return the link (64 hex letters) of *row*, whose last columns are as they are stored, after *previous*."""
+    cells = dict(zip(_NAMES, row[-len(_NAMES) :], strict=True))
+    cells |= {name: spelled(cells[name]) for name in _TEXTS}
+    cells["at"] = spelled(cells["at"].isoformat(timespec="microseconds"))
+    return hashlib.sha256(f"{previous}\n{_SPELLED % cells}".encode("ascii")).hexdigest()
 
 
 def as_object(row: Row[Any]) -> dict[str, Any]:
-    """Return *row* as it is exported and hashed; moments as ISO 8601 in UTC, with microseconds."""
+    """Return *row*, whose last columns are the table's, as it is exported; moments in UTC, with microseconds."""
     found = dict(zip(_NAMES, row[-len(_NAMES) :], strict=True))
     found["at"] = found["at"].isoformat(timespec="microseconds")
     return found
@@ -103,14 +109,12 @@ def head(session: Session) -> AuditHead:
 
 
 def page(session: Session, after: int, upto: int) -> Sequence[Row[Any]]:
-    """Return the links above *after*, at most *upto*: seq, audit_id and `link`, with the row's columns, or Nones."""
-    return session.execute(
-        select(AuditLink.seq, AuditLink.audit_id, AuditLink.sha256.label("link"), *_COLUMNS)
-        .outerjoin(AuditRow, AuditRow.id == AuditLink.audit_id)
-        .where(AuditLink.seq > after, AuditLink.seq <= upto)
-        .order_by(AuditLink.seq)
-        .limit(_PAGE)
-    ).all()
+    """Return the links above *after*, at most *upto*: seq, audit_id and `link`, the row, or Nones."""
+    links = select(AuditLink.seq, AuditLink.audit_id, AuditLink.sha256.label("link"))
+    # Limited before it is joined: PostgreSQL would sort all that is left of a young table, for every page.
+    some = links.where(AuditLink.seq > after, AuditLink.seq <= upto).order_by(AuditLink.seq).limit(_PAGE).subquery()
+    rows = select(some, *_STORED).outerjoin_from(some, AuditRow, AuditRow.id == some.c.audit_id)
+    return session.execute(rows.order_by(some.c.seq)).all()
 
 
 def exported(session: Session, after: int) -> Sequence[Row[Any]]:

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from release_service.db.tables import RateCount, Switch, UploadLease
 
 LEASE_S = 120
+# Two numbers that only we lock by, beside that of `migrate`: one for uploaders, one for addresses.
+_LOCKS = 0x474E4F
 
 
 def count(session: Session, key: str, window_s: int, now: datetime) -> int:
@@ -33,7 +35,13 @@ def began_at(window_s: int, now: datetime) -> int:
 
 
 def lease(session: Session, uploader: str, address: str, replica: str, now: datetime) -> tuple[str, int, int]:
-    """Begin an upload; return its lease, how many the uploader has under way now, and how many the address."""
+    """Begin an upload; return its lease, how many the uploader has under way now, and how many the address.
+
+    Two that begin at once see each other: the second one waits until the first one's transaction has ended.
+    """
+    if session.get_bind().dialect.name != "sqlite":  # there, transactions come one after another anyway
+        for kind, key in enumerate((uploader, address)):
+            session.execute(select(func.pg_advisory_xact_lock(_LOCKS + kind, func.hashtext(key))))
     id_ = uuid.uuid4().hex
     session.add(
         UploadLease(
@@ -53,12 +61,10 @@ def end_lease(session: Session, id_: str) -> None:
     session.execute(delete(UploadLease).where(UploadLease.id == id_))
 
 
-def renew_leases(session: Session, replica: str, now: datetime) -> None:
-    """Say that *replica* is alive, and its uploads with it."""
+def renew_lease(session: Session, id_: str, now: datetime) -> None:
+    """Say that the upload is still under way."""
     session.execute(
-        update(UploadLease)
-        .where(UploadLease.replica == replica, UploadLease.expires_at > now)
-        .values(expires_at=now + timedelta(seconds=LEASE_S))
+        update(UploadLease).where(UploadLease.id == id_).values(expires_at=now + timedelta(seconds=LEASE_S))
     )
 
 

@@ -12,7 +12,7 @@ from release_service.errors import BadChange, shown
 from release_service.rights.blocks import check_reason
 
 _ID = re.compile(r"[0-9]{1,20}")
-_LONGEST_PATH = 512
+_LONGEST_PATH, _LONGEST_ENVIRONMENT = 512, 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class AllowProject:
             raise BadChange("A project's id and its namespace's id are numbers.")
         if not self.project_path.isprintable() or not 0 < len(self.project_path) <= _LONGEST_PATH:
             raise BadChange("A project's path is what stands after the host: GNOME/gtk.")
+        if not self.environment.isprintable() or len(self.environment) > _LONGEST_ENVIRONMENT:
+            raise BadChange("An environment is a name of .gitlab-ci.yml, as in release.")
         home = modules.home(session, module)
         is_new = modules.confirm(
             session,

@@ -35,7 +35,7 @@ class SetTagPattern:
 
     def __str__(self) -> str:
         """Say so."""
-        return f"Its tags are {shown(self.pattern) or 'the usual ones'}"
+        return f"Its tags are {shown(' '.join(self.pattern.split()), 255) or 'the usual ones'}"
 
 
 def _is_vague(word: str) -> bool:
@@ -63,4 +63,4 @@ class SetSignatures:
 
     def __str__(self) -> str:
         """Say so."""
-        return f"Its signature policy is {self.policy or 'the rule of the instance'}"
+        return f"Its signature policy is {self.policy or 'that of the instance'}"
