@@ -47,13 +47,13 @@ def verify(transactions: Transactions, noted: str = "") -> Verdict:
     in itself: only a head that was noted elsewhere (the log, an export) shows it.
     """
     verdict = Verdict(found_noted=noted == f"0:{audit.BEGINNING}")
-    with transactions.begin() as session:
+    with transactions.read() as session:
         head = audit.head(session)
     verdict.head = f"{head.seq}:{head.sha256}"
     last = _walk(transactions, head.seq, verdict, noted)
     if last != (head.seq, head.sha256):
         verdict.findings.append(f"the chain ends at link {last[0]}, and should at {head.seq}: it was cut off")
-    with transactions.begin() as session:
+    with transactions.read() as session:
         verdict.findings += [f"link {seq} lies beyond the head: the head was set back" for seq in audit.beyond(session)]
         verdict.findings += [f"row {id_} is not in the chain: it was slipped in" for id_ in audit.outside(session)]
         verdict.findings += [f"row {id_} was removed before it was linked" for id_ in audit.lost(session)]
@@ -71,7 +71,7 @@ def _walk(transactions: Transactions, upto: int, verdict: Verdict, noted: str) -
     """
     seq, previous = 0, audit.BEGINNING
     while True:
-        with transactions.begin() as session:
+        with transactions.read() as session:
             page = audit.page(session, seq, upto)
         if not page:
             return seq, previous
@@ -95,7 +95,7 @@ def export(transactions: Transactions) -> Iterator[str]:
     """Yield one JSON object a row, in the order of ids, with its place in the chain, null while it has none."""
     after = 0
     while True:
-        with transactions.begin() as session:
+        with transactions.read() as session:
             page = audit.exported(session, after)
         for row in page:
             yield json.dumps(audit.as_object(row) | {"seq": row.seq, "link": row.link}, ensure_ascii=True)

@@ -66,7 +66,7 @@ def check(
     reasons += authorize.objections(session, uploader, name, policy)
     if name is None:
         return Answer(None, reasons, warnings=warnings)
-    sha256 = offer.sha256 or "not known"
+    sha256 = offer.sha256 or "you did not say"
     is_published = _unless_refused(reasons, lambda: is_there(session, name, sha256)) or False
     if offer.sha256:
         _unless_refused(reasons, lambda: refuse_used_token(session, uploader, name, sha256))

@@ -4,8 +4,7 @@ Counts and leases are rows, so they hold for any number of replicas, and outlive
 """
 
 import ipaddress
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -30,7 +29,6 @@ class Limits:
     uploads_at_once_per_address: int
     refusals_per_address_per_minute: int
     switched_off: frozenset[str] = frozenset()
-    replica: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def refuse_switched_off(session: Session, rules: Limits, *names: str) -> None:
@@ -62,7 +60,7 @@ def count_request(session: Session, rules: Limits, uploader: Uploader, now: date
 
 def begin_upload(session: Session, rules: Limits, uploader: Uploader, address: str, now: datetime) -> str:
     """Return a lease for one upload; raises TooManyRequests above the caps."""
-    id_, of_uploader, of_address = limits.lease(session, _key(uploader), address, rules.replica, now)
+    id_, of_uploader, of_address = limits.lease(session, _key(uploader), address, now)
     if of_uploader > rules.uploads_at_once_per_uploader:
         raise TooManyRequests(
             f"{shown(uploader.login or uploader.subject)} has {rules.uploads_at_once_per_uploader} uploads under way.",

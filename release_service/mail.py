@@ -20,6 +20,9 @@ from release_service.publish import Service
 log = structlog.get_logger()
 
 _TIMEOUT_S = 20
+_MOST_AT_ONCE = 50
+# What says nothing about the next mail.
+_OF_ONE_MAIL = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, ValueError)
 _PORTS = {"smtp": 25, "smtps": 465}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -50,16 +53,17 @@ class MailServer:
 
 
 def send_due(service: Service, server: MailServer, trust: ssl.SSLContext | None = None) -> int:
-    """Send all mail that is due; what the server does not take now is put off.  Return how many were sent.
+    """Send what is due, at most fifty mails; what the server does not take now is put off.  Return how many were sent.
 
+    A server that does not answer at all is not asked again in the same round: other work is waiting.
     *trust* replaces the system's certificate authorities.
     """
     sent = 0
-    while True:
+    for _ in range(_MOST_AT_ONCE):
         with service.transactions.begin() as session:
             due = mails.take_due(session, service.now())
         if due is None:
-            return sent
+            break
         mail, person = due
         try:
             with _connected(server, trust or ssl.create_default_context()) as smtp:
@@ -69,10 +73,13 @@ def send_due(service: Service, server: MailServer, trust: ssl.SSLContext | None 
             log.warning("mail_put_off", mail=mail.id, tries=mail.tries, failure=type(failure).__name__)
             with service.transactions.begin() as session:
                 mails.put_off(session, mail.id, service.now())
+            if not isinstance(failure, _OF_ONE_MAIL):
+                break
         else:
             with service.transactions.begin() as session:
                 mails.sent(session, mail.id, service.now())
             sent += 1
+    return sent
 
 
 @contextmanager

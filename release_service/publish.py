@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from release_service import authorize, documents, letters, paths
+from release_service import authorize, documents, letters, limits, paths
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
 from release_service.db import Transactions, audit, follow_ups, mails, modules, releases
@@ -35,6 +35,7 @@ from release_service.db.tables import Release
 from release_service.errors import NotAuthorized
 from release_service.identity.gitlab import GitLabJob
 from release_service.index import write as index
+from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
 from release_service.store import ReleaseStore, Source
 
@@ -50,6 +51,7 @@ class Service:
     transactions: Transactions
     store: ReleaseStore
     policy: Policy
+    limits: Limits
     public_url: str
     sends_mail: bool
     now: Callable[[], datetime] = field(default=_now)
@@ -100,10 +102,11 @@ def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) 
 
 def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant: Grant) -> Release:
     """Take the name for these bytes; the project is pinned and the token bound in the same commit."""
-    with service.transactions.begin() as session:
+    with service.transactions.read() as session:
         previous = releases.previous_texts(session, tarball.name)
     news = documents.news_files(found.texts, previous)
     with service.transactions.begin() as session:
+        limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
         module = authorize.confirm(session, grant, tarball.name, service.policy, service.now())
         _use_token(service, session, tarball, grant)
         return releases.claim(
@@ -166,7 +169,7 @@ def _promise_mail(service: Service, session: Session, release: Release, grant: G
 
 def _keep_promises(service: Service, release: Release) -> None:
     """Keep the module's open promises: this release's, and what an upload that died has left."""
-    with service.transactions.begin() as session:
+    with service.transactions.read() as session:
         promised = follow_ups.open_of(session, release)
     for promise in promised:
         if promise.kind == follow_ups.INDEX:

@@ -17,11 +17,13 @@ from release_service.db.modules import Registered
 from release_service.errors import CaseTwin, NotAuthenticated, NotAuthorized, Refused, TooManyRequests, Unavailable
 from release_service.identity import Uploader
 from release_service.identity.gitlab import GitLabJob
-from release_service.limits import HOUR_S, MINUTE_S, Limits
+from release_service.limits import HOUR_S, MINUTE_S
 from release_service.publish import Service
 
 log = structlog.get_logger()
 _MOST_ADDRESSES = 10_000
+# Of those who prove nothing the first ones are written down, each; then only how many there were.
+_MOST_ROWS_PER_MINUTE = 60
 
 
 class Refusals:
@@ -32,9 +34,9 @@ class Refusals:
     so that they cost no row, no query and no line of a log.
     """
 
-    def __init__(self, service: Service, rules: Limits) -> None:
+    def __init__(self, service: Service) -> None:
         """Use the tables of *service*."""
-        self._service, self._rules = service, rules
+        self._service = service
         self._silenced: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -56,17 +58,20 @@ class Refusals:
     def _note(self, session: Session, act: Act, refusal: Refused, address: str) -> Refused:
         now = self._service.now()
         if isinstance(refusal, NotAuthenticated):
-            most = self._rules.refusals_per_address_per_minute
-            if counts.count(session, f"refusals:{address}", MINUTE_S, now) > most:
+            most = self._service.limits.refusals_per_address_per_minute
+            before = counts.count(session, f"refusals:{address}", MINUTE_S, now) - 1
+            if before >= most:
                 left_s = limits.until_next(MINUTE_S, now)
                 self._silence(address, left_s)
                 return TooManyRequests(f"From your address came {most} bad tokens in a minute.", retry_after_s=left_s)
+            if before >= _MOST_ROWS_PER_MINUTE:
+                return refusal
         if isinstance(refusal, TooManyRequests):
             who = act.by.subject if act.by else address
             if counts.count(session, f"too-many:{who}"[:300], MINUTE_S, now) > 1:
                 return refusal
         audit.record(session, act, audit.REFUSED, refusal.code, now, reason=refusal.detail)
-        if isinstance(refusal, NotAuthorized) and act.by is not None and self._service.sends_mail:
+        if act.act == "upload" and isinstance(refusal, NotAuthorized) and act.by and self._service.sends_mail:
             self._tell_maintainers(session, act, act.by, refusal)
         return refusal
 

@@ -33,7 +33,12 @@ class Settings(BaseSettings):
     """What an instance is told.  Fails at start, naming the setting, if one makes no sense."""
 
     model_config = SettingsConfigDict(
-        env_prefix="RELEASE_SERVICE_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="RELEASE_SERVICE_",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     database_url: str = Field(default="sqlite:///var/release-service.db", description="SQLAlchemy URL")

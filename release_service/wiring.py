@@ -13,7 +13,6 @@ from release_service.identity.gitlab_api import GitLabApi
 from release_service.identity.job_token import JobTokens
 from release_service.identity.keys import IssuerKeys
 from release_service.identity.sso import Person, Sso
-from release_service.limits import Limits
 from release_service.mail import MailServer
 from release_service.publish import Service
 from release_service.refusals import Refusals
@@ -34,6 +33,7 @@ class Proofs:
     persons: Bearers[Person]
     anyone: Bearers[Proven]
     job_tokens: JobTokens
+    gitlab_api: GitLabApi
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,6 @@ class Parts:
     settings: Settings
     service: Service
     proofs: Proofs
-    limits: Limits
     refusals: Refusals
     inspector: Inspector
     tree: Path | None
@@ -53,13 +52,11 @@ class Parts:
 def build(settings: Settings) -> Parts:
     """Return the parts that *settings* ask for; nothing is connected to yet."""
     service = build_service(settings)
-    limits = settings.uploader_limits()
     return Parts(
         settings=settings,
         service=service,
         proofs=_proofs(settings),
-        limits=limits,
-        refusals=Refusals(service, limits),
+        refusals=Refusals(service),
         inspector=Inspector(settings.archive_limits()),
         tree=settings.tree,
         publishing=ThreadPoolExecutor(_PUBLICATIONS, thread_name_prefix="publish"),
@@ -80,6 +77,7 @@ def build_service(settings: Settings) -> Service:
         transactions=Transactions(connect(settings.database_url)),
         store=_store(settings),
         policy=policy,
+        limits=settings.uploader_limits(),
         public_url=settings.public_url,
         sends_mail=settings.smtp_url is not None,
     )
@@ -98,11 +96,13 @@ def _proofs(settings: Settings) -> Proofs:
         clients = (settings.sso_cli_client_id, settings.sso_web_client_id)
         keys = _keys(settings, settings.sso_issuer)
         persons = {settings.sso_issuer: Sso(settings.sso_issuer, settings.sso_audience, clients, keys)}
+    api = GitLabApi(settings.gitlab_api)
     return Proofs(
         jobs=Bearers({issuer: gitlab}),
         persons=Bearers(persons),
         anyone=Bearers({issuer: gitlab, **persons}),
-        job_tokens=JobTokens(GitLabApi(settings.gitlab_api), issuer),
+        job_tokens=JobTokens(api, issuer),
+        gitlab_api=api,
     )
 
 

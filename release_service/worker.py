@@ -6,7 +6,7 @@ import time
 import structlog
 
 from release_service import audit
-from release_service.db import limits, sessions
+from release_service.db import limits, mails, sessions
 from release_service.errors import Unavailable
 from release_service.mail import MailServer, send_due
 from release_service.publish import Service
@@ -46,6 +46,7 @@ class Worker:
             with self._service.transactions.begin() as session:
                 limits.sweep(session, self._service.now())
                 sessions.sweep(session, self._service.now())
+                mails.sweep(session, self._service.now())
 
     def start(self) -> threading.Thread:
         """Work in a thread that ends with the process."""

@@ -40,7 +40,7 @@ def replica(
     given = {name.removeprefix("RELEASE_SERVICE_").lower(): value for name, value in environment.items()}
     built = build(Settings(_env_file=None, **given | changes))
     service = replace(built.service, now=clock)
-    parts = replace(built, service=service, refusals=Refusals(service, built.limits))
+    parts = replace(built, service=service, refusals=Refusals(service))
     engine = service.transactions.engine
     migrate.upgrade(engine)
     with TestClient(create_app(parts), client=(address, 50000)) as http:

@@ -90,13 +90,11 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("uploader", sa.String(length=600), nullable=False),
         sa.Column("address", sa.String(length=64), nullable=False),
-        sa.Column("replica", sa.String(length=64), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_upload_leases")),
     )
     with op.batch_alter_table("upload_leases", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_upload_leases_address"), ["address"], unique=False)
-        batch_op.create_index(batch_op.f("ix_upload_leases_replica"), ["replica"], unique=False)
         batch_op.create_index(batch_op.f("ix_upload_leases_uploader"), ["uploader"], unique=False)
 
     op.create_table(
@@ -197,7 +195,6 @@ def downgrade() -> None:
     op.drop_table("web_sessions")
     with op.batch_alter_table("upload_leases", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_upload_leases_uploader"))
-        batch_op.drop_index(batch_op.f("ix_upload_leases_replica"))
         batch_op.drop_index(batch_op.f("ix_upload_leases_address"))
 
     op.drop_table("upload_leases")

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from release_service.authorize import jobs, persons
 from release_service.authorize.question import Policy, Question, it_is_not_blocked, it_may_come_unsigned
-from release_service.db import modules
-from release_service.db.modules import Registered
+from release_service.db import audit, modules
+from release_service.db.audit import Act
 from release_service.db.tables import Module
 from release_service.errors import CaseTwin, Refused
 from release_service.identity.gitlab import GitLabJob
@@ -50,7 +50,7 @@ def objections(session: Session, uploader: Proven, name: TarballName | None, pol
     try:
         registered = modules.look_up(session, name.module if name else "")
     except CaseTwin as twin:
-        return [twin, *_objections(Question(uploader, None, policy, Registered("", None, None)))]
+        return [twin, *_objections(Question(uploader, None, policy, modules.look_up(session, "")))]
     return _objections(Question(uploader, name, policy, registered))
 
 
@@ -77,10 +77,10 @@ def confirm(session: Session, grant: Grant, name: TarballName, policy: Policy, n
     claim the module a moment ago: the first one has it now, and the other is refused here.
     """
     module = modules.ensure(session, grant.module, now)
-    registered = modules.look_up(session, grant.module)
-    assert registered.home is not None, module  # noqa: S101 - a module that is there has a home
-    modules.lock(session, registered.home)
+    home = modules.home(session, grant.module)
+    modules.lock(session, home)
     authorize(session, grant.uploader, name, policy)
-    if isinstance(grant.uploader, GitLabJob):
-        jobs.pin(session, registered.home, grant.uploader, now)
+    if isinstance(grant.uploader, GitLabJob) and jobs.pin(session, home, grant.uploader, now):
+        act = Act("publisher-allow", grant.uploader, grant.request_id, module=home.name)
+        audit.record(session, act, audit.ACCEPTED, "claimed", now, project=grant.uploader.project_path)
     return module

@@ -136,12 +136,13 @@ def the_module_is_its_projects(question: Asked) -> None:
 def _check_claimable(question: Asked) -> None:
     path, module = question.uploader.project_path, question.registered.home_name
     namespaces = question.policy.trusted_namespaces
-    if path in {f"{namespace}/{module}" for namespace in namespaces}:
-        return
-    raise NotAuthorized(
-        f"{module} has no registered project, and {shown(path)} is not the project of that "
-        f"name in {' or '.join(namespaces)}."
-    )
+    if path not in {f"{namespace}/{module}" for namespace in namespaces}:
+        raise NotAuthorized(
+            f"{module} has no registered project, and {shown(path)} is not the project of that "
+            f"name in {' or '.join(namespaces)}."
+        )
+    if not question.registered.is_claimable:
+        raise NotAuthorized(f"{module} was taken from the project that had it: no other may claim it unasked.")
 
 
 def _check_environment(publisher: Publisher, job: GitLabJob) -> None:
@@ -178,8 +179,8 @@ OF_THE_UPLOADER = (
 OF_THE_NAME = (the_tag_says_the_version, the_module_is_its_projects)
 
 
-def pin(session: Session, home: Module, job: GitLabJob, now: datetime) -> None:
-    """Pin *home* to the job's project; nothing happens if it is."""
-    modules.pin(
+def pin(session: Session, home: Module, job: GitLabJob, now: datetime) -> bool:
+    """Pin *home* to the job's project; return whether that is new."""
+    return modules.pin(
         session, home, now, project_id=job.project_id, namespace_id=job.namespace_id, project_path=job.project_path
     )

@@ -42,6 +42,12 @@ def steward(session: Session, person: Person, module: str, policy: Policy, reque
     return Steward(person, module, ADMINISTRATOR in has, request_id)
 
 
+def confirm(session: Session, right: Steward, policy: Policy) -> None:
+    """Judge *right* again: raises MayNotManage if it was taken away since it was given."""
+    if isinstance(right.by, Person):
+        steward(session, right.by, right.module, policy, right.request_id)
+
+
 def operator(login: str, module: str) -> Steward:
     """Return the right of who types a command in the service's own shell, known to that system as *login*."""
     return Steward(shell_user(login), module, is_administrator=True, request_id="")

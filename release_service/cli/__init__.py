@@ -5,11 +5,12 @@ import sys
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from release_service import log
 from release_service.cli import audit, modules, switch
 from release_service.db import connect
-from release_service.db.migrate import upgrade
+from release_service.db.migrate import prepare, upgrade
 from release_service.demo import run as run_demo
 from release_service.errors import Unavailable
 from release_service.settings import Settings
@@ -42,7 +43,9 @@ def worker_command() -> None:
     """Link the audit, send mail, and sweep, until told to stop; `serve` does so, too.  Any number may run."""
     settings = Settings()
     log.configure(settings.log_format)
-    worker = Worker(build_service(settings), mail_server(settings))
+    service = build_service(settings)
+    prepare(service.transactions.engine)
+    worker = Worker(service, mail_server(settings))
     signal.signal(signal.SIGTERM, lambda *_: worker.stop())
     worker.run()
 
@@ -69,6 +72,11 @@ def main() -> None:
     log.configure("text")
     try:
         app()
+    except ValidationError as error:
+        for mistake in error.errors():
+            name = "_".join(map(str, mistake["loc"])).upper()
+            typer.echo(f"{'RELEASE_SERVICE_' + name + ': ' if name else ''}{mistake['msg']}", err=True)
+        sys.exit(2)
     except Unavailable as error:
         typer.echo(f"{error.title}: {error.detail}", err=True)
         sys.exit(4)

@@ -1,14 +1,14 @@
 """What the operators' commands work on: the service of the settings, and who types."""
 
-import getpass
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
 from release_service import log
-from release_service.db.migrate import upgrade
+from release_service.db.migrate import prepare
 from release_service.errors import Refused
 from release_service.publish import Service
 from release_service.settings import Settings
@@ -22,8 +22,7 @@ def service() -> Iterator[Service]:
     log.configure(settings.log_format)  # to standard error: what is printed is for pipes
     built = build_service(settings)
     engine = built.transactions.engine
-    if engine.dialect.name == "sqlite":
-        upgrade(engine)
+    prepare(engine)
     try:
         yield built
     except Refused as refusal:
@@ -35,8 +34,11 @@ def service() -> Iterator[Service]:
 
 
 def login() -> str:
-    """Return who types, as this system knows them; behind sudo, who that was."""
+    """Return who types, as this system knows them; behind sudo, root says who that was."""
+    uid = os.getuid()
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container's random UID has no name
-        return str(os.getuid())
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container's random UID has no name
+        name = f"uid {uid}"
+    behind = os.environ.get("SUDO_USER", "") if uid == 0 else ""
+    return f"{behind} (sudo)" if behind else name

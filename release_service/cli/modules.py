@@ -14,7 +14,7 @@ from release_service.db.modules import Registered
 from release_service.errors import BadChange, Refused, shown
 from release_service.identity.gitlab_api import GitLabApi
 from release_service.publish import Service
-from release_service.rights import Change, change_all
+from release_service.rights import Change, change
 from release_service.rights.blocks import EVERYTHING, Block, Unblock
 from release_service.rights.maintainers import AllowPerson, DenyPerson
 from release_service.rights.names import MakeAlias, Register
@@ -32,6 +32,7 @@ ProjectId = Annotated[int | None, typer.Option(help="Its numeric id; without ids
 NamespaceId = Annotated[int | None, typer.Option(help="The numeric id of its namespace.")]
 Person = Annotated[str | None, typer.Option(help="A login that the SSO has shown us; or see --subject.")]
 Subject = Annotated[str | None, typer.Option(help="The SSO's own name for a person (sub).")]
+Environment = Annotated[str | None, typer.Option(help="The deployment environment that its jobs name; '' for any.")]
 Reason = Annotated[str, typer.Option(help="Why; the module's maintainers read it.")]
 
 
@@ -41,7 +42,9 @@ def add(
     project: Project = None,
     project_id: ProjectId = None,
     namespace_id: NamespaceId = None,
-    environment: Annotated[str, typer.Option(help="The deployment environment that its jobs must name.")] = "",
+    environment: Annotated[
+        str | None, typer.Option(help="The environment that its jobs must name; '' for none.")
+    ] = None,
     alias: Annotated[list[str] | None, typer.Option(help="An old name that it is published under, too.")] = None,
 ) -> None:
     """Register a module; with a project, pin the module to it, or confirm that project's new path."""
@@ -61,7 +64,9 @@ def allow(  # noqa: PLR0913, PLR0917 - an option each
     project: Project = None,
     project_id: ProjectId = None,
     namespace_id: NamespaceId = None,
-    environment: Annotated[str, typer.Option(help="The deployment environment that its jobs must name.")] = "",
+    environment: Annotated[
+        str | None, typer.Option(help="The environment that its jobs must name; '' for none.")
+    ] = None,
     person: Person = None,
     subject: Subject = None,
 ) -> None:
@@ -117,11 +122,14 @@ def set_(
 @app.command("list")
 def list_() -> None:
     """Print each module, the projects and persons that may publish it, and what is special about it."""
-    with service() as built, built.transactions.begin() as session:
-        for name in modules.names(session):
-            typer.echo("\t".join(_line(modules.look_up(session, name))))
-        for block in modules.look_up(session, EVERYTHING).blocks:
-            typer.echo(f"{EVERYTHING}\t-\t-\tblocked: {shown(block.subject)}")
+    with service() as built:
+        # First read, then print: a pager that waits must hold no transaction open.
+        with built.transactions.read() as session:
+            lines = ["\t".join(_line(modules.look_up(session, name))) for name in modules.names(session)]
+            blocks = modules.look_up(session, EVERYTHING).blocks
+        lines += [f"{EVERYTHING}\t-\t-\tblocked: {shown(block.subject)}" for block in blocks]
+        for line in lines:
+            typer.echo(line)
 
 
 def _line(found: Registered) -> list[str]:
@@ -179,12 +187,12 @@ def _import(built: Service, name: str, userids: list[str], known: dict[str, str]
 
 def _change(built: Service, name: str, *wanted: Change) -> None:
     """Make the changes, the first of which is what was typed, and tell what is different now."""
-    made = change_all(built, operator(login(), name), wanted)
+    made = change(built, operator(login(), name), *wanted)
     for sentence in made or [f"{wanted[0]} (as before)"]:
         typer.echo(f"{name}: {sentence}.")
 
 
-def _project(path: str | None, id_: int | None, namespace_id: int | None, environment: str) -> AllowProject:
+def _project(path: str | None, id_: int | None, namespace_id: int | None, environment: str | None) -> AllowProject:
     """Return the project, by what was given, or by what GitLab tells of it."""
     settings = Settings()
     if path and id_ and namespace_id:
@@ -212,6 +220,6 @@ def _person(built: Service, name: str | None, subject: str | None) -> tuple[str,
         raise BadChange("There is no SSO (RELEASE_SERVICE_SSO_ISSUER), so nobody can be named.")
     if subject:
         return issuer, subject, name or subject
-    with built.transactions.begin() as session:
+    with built.transactions.read() as session:
         found = persons.only_one(session, issuer, name or "")
         return issuer, found.subject, found.login

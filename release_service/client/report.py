@@ -117,7 +117,10 @@ def progress(file: Path) -> Iterator[tuple[Sent, Tell]]:
         columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=notes, transient=True) as bar:
             task = bar.add_task(file.name, total=size)
-            yield (lambda sent: bar.update(task, completed=sent)), lambda why: bar.console.print(why, markup=False)
+            yield (
+                (lambda sent: bar.update(task, completed=sent)),
+                lambda why: bar.console.print(printable(why), markup=False),
+            )
         return
     said: set[int] = set()
 
@@ -127,7 +130,7 @@ def progress(file: Path) -> Iterator[tuple[Sent, Tell]]:
             said.add(quarter)
             notes.print(f"{file.name}: {25 * quarter} % of {size} bytes sent")
 
-    yield sent_plainly, lambda why: notes.print(why, markup=False)
+    yield sent_plainly, lambda why: notes.print(printable(why), markup=False)
 
 
 def _reason(reason: dict[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from release_service.errors import DatabaseUnavailable
 
 _LOCK_WAIT_S = 30
+_ONLY_READS = "only_reads"
 # No request waits for ever: not for a peer that has vanished, not for a lock, not for a stuck server.
 _POSTGRESQL = {
     "connect_timeout": 5,
@@ -33,10 +34,17 @@ def connect(url: str) -> Engine:
     """Return an engine for *url*; no connection is made yet."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args=_POSTGRESQL)
+        return create_engine(
+            parsed,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            connect_args=_POSTGRESQL,
+            hide_parameters=True,  # an error's text must not hold what a person's row holds
+        )
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_S})
+    engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_S}, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediately)
     return engine
@@ -53,7 +61,8 @@ def _set_up_sqlite(connection, _record) -> None:  # type: ignore[no-untyped-def]
 
 def _begin_immediately(connection) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001 - event
     # A transaction that reads first and writes later would fail instead of waiting.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get(_ONLY_READS)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 class Transactions:
@@ -63,12 +72,20 @@ class Transactions:
         """Use *engine*."""
         self.engine = engine
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._readers = sessionmaker(engine.execution_options(**{_ONLY_READS: True}), expire_on_commit=False)
+
+    def begin(self) -> contextlib.AbstractContextManager[Session]:
+        """Yield a session; raises DatabaseUnavailable when the database does not answer."""
+        return self._begin(self._sessions)
+
+    def read(self) -> contextlib.AbstractContextManager[Session]:
+        """Yield a session that writes nothing: on SQLite it does not wait for those that do, nor they for it."""
+        return self._begin(self._readers)
 
     @contextlib.contextmanager
-    def begin(self) -> Iterator[Session]:
-        """Yield a session; raises DatabaseUnavailable when the database does not answer."""
+    def _begin(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
         try:
-            with self._sessions.begin() as session:
+            with sessions.begin() as session:
                 yield session
         except (OperationalError, InterfaceError, PoolTimeoutError) as error:
             raise DatabaseUnavailable("The database does not answer.") from error
@@ -80,7 +97,7 @@ class Transactions:
     def ping(self) -> None:
         """Ask the database for a sign of life.  (Raises: DatabaseUnavailable.)"""
         try:
-            with self.engine.connect() as connection:
+            with self.engine.execution_options(**{_ONLY_READS: True}).connect() as connection:
                 connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
             raise DatabaseUnavailable("The database does not answer.") from error

@@ -34,7 +34,7 @@ def began_at(window_s: int, now: datetime) -> int:
     return seconds - seconds % window_s
 
 
-def lease(session: Session, uploader: str, address: str, replica: str, now: datetime) -> tuple[str, int, int]:
+def lease(session: Session, uploader: str, address: str, now: datetime) -> tuple[str, int, int]:
     """Begin an upload; return its lease, how many the uploader has under way now, and how many the address.
 
     Two that begin at once see each other: the second one waits until the first one's transaction has ended.
@@ -43,11 +43,7 @@ def lease(session: Session, uploader: str, address: str, replica: str, now: date
         for kind, key in enumerate((uploader, address)):
             session.execute(select(func.pg_advisory_xact_lock(_LOCKS + kind, func.hashtext(key))))
     id_ = uuid.uuid4().hex
-    session.add(
-        UploadLease(
-            id=id_, uploader=uploader, address=address, replica=replica, expires_at=now + timedelta(seconds=LEASE_S)
-        )
-    )
+    session.add(UploadLease(id=id_, uploader=uploader, address=address, expires_at=now + timedelta(seconds=LEASE_S)))
     session.flush()
     live = select(
         func.count().filter(UploadLease.uploader == uploader), func.count().filter(UploadLease.address == address)

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from release_service.db.tables import Mail, Person
@@ -17,7 +17,7 @@ _IN_HAND_S = 120
 
 
 def promise(session: Session, to: Iterable[Person], subject: str, body: str, now: datetime) -> None:
-    """Promise a mail to each person *to* whose address is known when it is sent."""
+    """Promise a mail to each person *to* whose address is known; the others are told nothing, also not later."""
     session.add_all(
         Mail(
             person_id=person.id,
@@ -30,6 +30,7 @@ def promise(session: Session, to: Iterable[Person], subject: str, body: str, now
             sent_at=None,
         )
         for person in to
+        if person.email
     )
 
 
@@ -61,3 +62,8 @@ def put_off(session: Session, id_: int, now: datetime) -> None:
     """Try it again later, each time later than before."""
     mail = session.get_one(Mail, id_)
     mail.due_at = now + timedelta(seconds=min(_FIRST_WAIT_S * 2 ** min(mail.tries - 1, 20), _LONGEST_WAIT_S))
+
+
+def sweep(session: Session, now: datetime) -> None:
+    """Forget what was sent, or given up, a month ago."""
+    session.execute(delete(Mail).where(Mail.promised_at < now - timedelta(days=30)))

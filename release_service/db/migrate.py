@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from alembic import command
+from release_service.errors import DatabaseUnavailable
 
 _PACKAGE = Path(__file__).parent.parent
 # A number that only we use: two replicas that migrate at once do so one after the other.
@@ -50,7 +51,7 @@ def _migrating(engine: Engine) -> Iterator[Config]:
             sqlite.execute("PRAGMA foreign_keys = OFF")
         with connection.begin():
             if sqlite is None:
-                connection.execute(text("SET LOCAL statement_timeout = '120s'"))
+                connection.execute(text("SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '120s'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             configuration.attributes["connection"] = connection
             yield configuration
@@ -58,6 +59,14 @@ def _migrating(engine: Engine) -> Iterator[Config]:
                 raise RuntimeError("the migration leaves rows that refer to nothing")
         if sqlite is not None:
             sqlite.execute("PRAGMA foreign_keys = ON")
+
+
+def prepare(engine: Engine) -> None:
+    """Bring an embedded database up to date; raise DatabaseUnavailable if another one is not."""
+    if engine.dialect.name == "sqlite":
+        upgrade(engine)
+    elif not is_current(engine):
+        raise DatabaseUnavailable("The database is not migrated: run 'release-service migrate' first.")
 
 
 def is_current(engine: Engine) -> bool:

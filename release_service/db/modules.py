@@ -30,6 +30,15 @@ class Registered:
     blocks: Sequence[Block] = ()
 
     @property
+    def is_claimable(self) -> bool:
+        """Whether a project may claim it unasked: it has none, and none was ever denied it.
+
+        Where one was, another project may have taken its path since (threat T10): people decide.
+        """
+        was_denied = any(block.module_id is not None and block.subject.startswith("project:") for block in self.blocks)
+        return not self.publishers and not was_denied
+
+    @property
     def home_name(self) -> str:
         """The name of the module whose rights count."""
         return self.home.name if self.home else self.name
@@ -125,8 +134,8 @@ def pin(  # noqa: PLR0913 - what names a project
     namespace_id: str,
     project_path: str,
     environment: str = "",
-) -> None:
-    """Let the project publish *module*; nothing happens if it may already."""
+) -> bool:
+    """Let the project publish *module*; return whether that is new."""
     try:
         with session.begin_nested():
             session.add(
@@ -140,7 +149,8 @@ def pin(  # noqa: PLR0913 - what names a project
                 )
             )
     except IntegrityError:
-        pass  # pinned before
+        return False
+    return True
 
 
 def confirm(  # noqa: PLR0913 - what names a project
@@ -151,13 +161,15 @@ def confirm(  # noqa: PLR0913 - what names a project
     project_id: str,
     namespace_id: str,
     project_path: str,
-    environment: str = "",
+    environment: str | None = None,
 ) -> bool:
     """Let the project publish *module* as what it is now: its new path and namespace, if it was moved.
 
-    Returns whether anything is different now.
+    Without an *environment* the registered one stays.  Returns whether anything is different now.
     """
-    names = {"namespace_id": namespace_id, "project_path": project_path, "environment": environment}
+    names = {"namespace_id": namespace_id, "project_path": project_path}
+    if environment is not None:
+        names["environment"] = environment
     this = Publisher.module_id == module.id, Publisher.project_id == project_id
     before = session.scalar(select(Publisher).where(*this))
     if before is None:
@@ -236,14 +248,16 @@ def unblock(session: Session, module: Module | None, issuer: str, subject: str, 
 
 
 def lock(session: Session, module: Module) -> None:
-    """Hold the row of *module* until the transaction ends: first claims come one after another.
+    """Hold the row of *module* until the transaction ends: claims and changes of rights come one after another.
 
     FOR NO KEY UPDATE: rows that refer to the module can still be written by others, who would
     otherwise wait for us while we wait for them.
     """
     session.execute(select(Module.id).where(Module.id == module.id).with_for_update(key_share=True))
+    session.expire_all()  # what was read before we had to wait is not true any more
 
 
-def names(session: Session) -> list[str]:
-    """Return the name of every module, aliases included, in order."""
-    return list(session.scalars(select(Module.name).order_by(Module.folded)))
+def names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
+    """Return the names of the modules, aliases included, in order: those above *after*, at most *limit*."""
+    above = select(Module.name).where(Module.folded > after.lower()).order_by(Module.folded).limit(limit)
+    return list(session.scalars(above))

@@ -38,8 +38,12 @@ def see(session: Session, issuer: str, subject: str, login: str, email: str, now
 
 
 def by_login(session: Session, issuer: str, login: str) -> list[Person]:
-    """Return who was last seen under *login*: perhaps several, for logins can be given away."""
-    return list(session.scalars(select(Person).where(Person.issuer == issuer, Person.login == login)))
+    """Return whom the SSO has last shown us under *login*: perhaps several, for logins can be given away.
+
+    Whom nobody has proven yet is not among them, whatever somebody has called them.
+    """
+    seen = Person.issuer == issuer, Person.login == login, Person.seen_at.is_not(None)
+    return list(session.scalars(select(Person).where(*seen)))
 
 
 def only_one(session: Session, issuer: str, login: str) -> Person:

@@ -4,6 +4,7 @@ Keycloak and nanoidp spell the same facts differently: the token's kind is ``typ
 the client ``azp`` or ``client_id``.  What the person may publish is for `authorize` to say.
 """
 
+import re
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from release_service.identity.signature import check_signature
 from release_service.identity.token import LONGEST_ID, Claims, UnprovenToken, check_times, short_text_claim, time_claim
 
 MAX_AGE_S = 24 * 3600
+# One plain address: neither a name, nor a list, nor anything that a header would read otherwise.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _REMEDY = "Sign in again (gnome-release login), and send what that gives you."
 # An ID or logout token has these; an access token has not.  (Keycloak before 25 writes a nonce into both.)
 _OF_OTHER_KINDS = ("at_hash", "c_hash", "s_hash", "events")
@@ -119,7 +122,7 @@ def _person(token: UnprovenToken) -> Person:
         token_id=_optional(claims, "jti"),
         provenance={"login": login},
         groups=_groups(claims),
-        email=email if claims.get("email_verified", True) is True else "",
+        email=email if _ADDRESS.fullmatch(email) and claims.get("email_verified", True) is True else "",
         expires_at=time_claim(claims, "exp"),
     )
 

@@ -40,7 +40,7 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
     module, number = name.module, name.version.series
 
     def snapshot() -> list[Indexed]:
-        with transactions.begin() as session:
+        with transactions.read() as session:
             return [indexed(row) for row in releases.published(session, module)]
 
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
@@ -69,7 +69,7 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
     """Write the index of /sources/, and robots.txt where there is none."""
 
     def modules(_before: bytes | None) -> bytes:
-        with transactions.begin() as session:
+        with transactions.read() as session:
             return pages.archive(releases.published_modules(session))
 
     if store.read(paths.ROBOTS) is None:

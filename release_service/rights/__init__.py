@@ -4,13 +4,13 @@ Each change is a value that knows how it is made; `change` makes it, with its au
 to the module's maintainers, in one commit.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Protocol
 
 from sqlalchemy.orm import Session
 
 from release_service import letters
+from release_service.authorize import stewards
 from release_service.authorize.stewards import Steward
 from release_service.db import audit, mails, modules
 from release_service.db.audit import Act
@@ -25,8 +25,8 @@ class Change(Protocol):
     act: ClassVar[str]
     is_for_administrators: ClassVar[bool]
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:
-        """Make it; return whether anything is different now.  Raises BadChange, NotFound."""
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:
+        """Make it to the module of *right*; return whether anything is different now.  Raises BadChange, NotFound."""
         ...
 
     def __str__(self) -> str:
@@ -34,19 +34,19 @@ class Change(Protocol):
         ...
 
 
-def change(service: Service, right: Steward, wanted: Change) -> bool:
-    """Make the change that *wanted* is, under *right*; return whether anything is different now."""
-    return bool(change_all(service, right, [wanted]))
+def change(service: Service, right: Steward, *wanted: Change) -> list[str]:
+    """Make all changes of *wanted* or none, under *right*; return what is different now, a sentence each.
 
-
-def change_all(service: Service, right: Steward, wanted: Sequence[Change]) -> list[str]:
-    """Make all changes of *wanted* or none, under *right*; return what is different now, a sentence each."""
-    for one in wanted:
-        if one.is_for_administrators and not right.is_administrator:
-            raise MayNotManage(f"Only administrators may do this: {one}.")
+    The right is judged again here, in the transaction of the change: it may have been taken away meanwhile.
+    """
     with service.transactions.begin() as session:
+        _lock(session, right.module)
+        stewards.confirm(session, right, service.policy)
+        for one in wanted:
+            if one.is_for_administrators and not right.is_administrator:
+                raise MayNotManage(f"Only administrators may do this: {one}.")
         told = _maintainers(session, right.module)
-        made = [one for one in wanted if one.make(session, right.module, service.now())]
+        made = [one for one in wanted if one.make(session, right, service.now())]
         told |= _maintainers(session, right.module)
         for one in made:
             act = Act(one.act, right.by, right.request_id, module=right.module)
@@ -55,6 +55,13 @@ def change_all(service: Service, right: Steward, wanted: Sequence[Change]) -> li
             letter = letters.changed(right.module, [str(one) for one in made], right.by)
             mails.promise(session, told.values(), letter.subject, letter.body, service.now())
     return [str(one) for one in made]
+
+
+def _lock(session: Session, module: str) -> None:
+    """Let changes and claims of one module come one after another, each seeing what the other has done."""
+    home = modules.look_up(session, module).home
+    if home is not None:
+        modules.lock(session, home)
 
 
 def _maintainers(session: Session, module: str) -> dict[int, Person]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from sqlalchemy.orm import Session
 
+from release_service.authorize.stewards import Steward
 from release_service.db import modules
 from release_service.db.tables import Module
 from release_service.errors import BadChange, shown
@@ -25,14 +26,14 @@ class Block:
     act: ClassVar[str] = "block"
     is_for_administrators: ClassVar[bool] = True
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:
         """Block it."""
         check_reason(self.reason)
         if bool(self.issuer) != bool(self.subject) or max(len(self.issuer), len(self.subject)) > LONGEST_SUBJECT:
             raise BadChange("A block has a subject only together with its issuer.")
-        if module == EVERYTHING and not self.subject:
+        if right.module == EVERYTHING and not self.subject:
             raise BadChange("Uploads as a whole are stopped by: release-service switch off uploads.")
-        home = _blocked(session, module)
+        home = _blocked(session, right.module)
         modules.block(session, home, self.issuer, self.subject, self.reason, now, by_administrator=True)
         return True
 
@@ -50,9 +51,9 @@ class Unblock:
     act: ClassVar[str] = "unblock"
     is_for_administrators: ClassVar[bool] = True
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Lift it."""
-        home = _blocked(session, module)
+        home = _blocked(session, right.module)
         lifted = [
             modules.unblock(session, home, self.issuer, self.subject, by_administrator=by) for by in (True, False)
         ]

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from sqlalchemy.orm import Session
 
+from release_service.authorize.stewards import Steward
 from release_service.db import modules, persons
 from release_service.errors import BadChange, shown
 from release_service.rights.blocks import LONGEST_SUBJECT
@@ -21,11 +22,11 @@ class AllowPerson:
     act: ClassVar[str] = "maintainer-allow"
     is_for_administrators: ClassVar[bool] = False
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:
         """Add the person; whom administrators have blocked stays blocked."""
         if not self.issuer or not 0 < len(self.subject) <= LONGEST_SUBJECT or not self.subject.isprintable():
             raise BadChange("A maintainer is a subject of the SSO; there is no SSO here, or that is no subject.")
-        home = modules.home(session, module)
+        home = modules.home(session, right.module)
         person = persons.ensure(session, self.issuer, self.subject, shown(self.login or self.subject, LONGEST_SUBJECT))
         return modules.add_maintainer(session, home, person, now)
 
@@ -43,10 +44,10 @@ class DenyPerson:
     act: ClassVar[str] = "maintainer-deny"
     is_for_administrators: ClassVar[bool] = False
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Remove the person."""
         person = persons.find(session, self.issuer, self.subject)
-        return person is not None and modules.remove_maintainer(session, modules.home(session, module), person)
+        return person is not None and modules.remove_maintainer(session, modules.home(session, right.module), person)
 
     def __str__(self) -> str:
         """Say so."""

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from release_service.authorize.jobs import PLACES
 from release_service.authorize.question import OPTIONAL, REQUIRED
+from release_service.authorize.stewards import Steward
 from release_service.db import modules
 from release_service.errors import BadChange, shown
 
@@ -22,14 +23,14 @@ class SetTagPattern:
     act: ClassVar[str] = "tag-pattern"
     is_for_administrators: ClassVar[bool] = False
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Set it."""
         words = self.pattern.split()
         if len(self.pattern) > _LONGEST_PATTERN or not self.pattern.isprintable() or any(map(_is_vague, words)):
             raise BadChange(
                 f"Each word of a tag pattern holds exactly one of {', '.join(PLACES)}, as in release-{{version}}."
             )
-        home = modules.home(session, module)
+        home = modules.home(session, right.module)
         before, home.tag_pattern = home.tag_pattern, " ".join(words) or None
         return before != home.tag_pattern
 
@@ -53,11 +54,11 @@ class SetSignatures:
     act: ClassVar[str] = "signatures"
     is_for_administrators: ClassVar[bool] = False
 
-    def make(self, session: Session, module: str, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
+    def make(self, session: Session, right: Steward, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
         """Set it."""
         if self.policy not in {"", OPTIONAL, REQUIRED}:
             raise BadChange(f"A signature policy is {OPTIONAL} or {REQUIRED}.")
-        home = modules.home(session, module)
+        home = modules.home(session, right.module)
         before, home.signatures = home.signatures, self.policy or None
         return before != home.signatures
 

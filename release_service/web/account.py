@@ -9,7 +9,7 @@ from release_service.authorize.persons import roles
 from release_service.db import modules
 from release_service.identity.sso import Person
 from release_service.web import pages
-from release_service.web.admission import count
+from release_service.web.admission import counted
 from release_service.web.callers import parts_of
 from release_service.web.sessions import signed_in
 from release_service.wiring import Parts
@@ -24,6 +24,7 @@ async def account(request: Request) -> Response:
     if caller is None:
         return RedirectResponse("/auth/login?next=/account", 303, {"Cache-Control": "no-store"})
     parts, person = parts_of(request), caller.person
+    await counted(request, person)
     maintained = await run_in_threadpool(_maintained, parts, person)
     return pages.page(
         request,
@@ -39,7 +40,5 @@ async def account(request: Request) -> Response:
 
 
 def _maintained(parts: Parts, person: Person) -> list[str]:
-    with parts.service.transactions.begin() as session:
-        count(session, parts, person)
-    with parts.service.transactions.begin() as session:
+    with parts.service.transactions.read() as session:
         return modules.maintained_by(session, person.issuer, person.subject)

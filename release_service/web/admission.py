@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -19,11 +18,19 @@ from release_service.web.callers import address_of, parts_of
 from release_service.wiring import Parts
 
 
+async def counted(request: Request, caller: Proven, *switches: str) -> None:
+    """Count one request of *caller*, as soon as they are proven: also what is refused then costs a row.
+
+    Raises SwitchedOff (if their proof, or one of *switches*, is), TooManyRequests.
+    """
+    await run_in_threadpool(_count, parts_of(request), caller, switches)
+
+
 @asynccontextmanager
 async def admitted(request: Request, uploader: Proven, name: TarballName) -> AsyncIterator[Grant]:
     """Yield the right of *uploader* to publish *name*, while the upload counts as under way.
 
-    Raises SwitchedOff, TooManyRequests, NotAuthorized.
+    Raises NotAuthorized, TooManyRequests.
     """
     parts, address = parts_of(request), address_of(request)
     grant, lease = await run_in_threadpool(_admit, parts, uploader, name, address, request.state.request_id)
@@ -37,19 +44,17 @@ async def admitted(request: Request, uploader: Proven, name: TarballName) -> Asy
 
 def _admit(parts: Parts, uploader: Proven, name: TarballName, address: str, request_id: str) -> tuple[Grant, str]:
     with parts.service.transactions.begin() as session:
-        count(session, parts, uploader, "uploads")
-    with parts.service.transactions.begin() as session:
         grant = authorize(session, uploader, name, parts.service.policy, request_id)
-        return grant, limits.begin_upload(session, parts.limits, uploader, address, parts.service.now())
+        return grant, limits.begin_upload(session, parts.service.limits, uploader, address, parts.service.now())
 
 
-def count(session: Session, parts: Parts, uploader: Proven, *switches: str) -> None:
-    """Count one request of *uploader*, who is seen; raises SwitchedOff (one of *switches* too), TooManyRequests."""
-    limits.refuse_switched_off(session, parts.limits, limits.switch_of(uploader), *switches)
+def _count(parts: Parts, caller: Proven, switches: tuple[str, ...]) -> None:
     now = parts.service.now()
-    limits.count_request(session, parts.limits, uploader, now)
-    if isinstance(uploader, Person):
-        persons.see(session, uploader.issuer, uploader.subject, uploader.login, uploader.email, now)
+    with parts.service.transactions.begin() as session:
+        limits.refuse_switched_off(session, parts.service.limits, limits.switch_of(caller), *switches)
+        limits.count_request(session, parts.service.limits, caller, now)
+        if isinstance(caller, Person):
+            persons.see(session, caller.issuer, caller.subject, caller.login, caller.email, now)
 
 
 async def _renew(parts: Parts, lease: str) -> None:

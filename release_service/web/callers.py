@@ -12,13 +12,16 @@ from starlette.requests import Request
 
 from release_service import limits
 from release_service.authorize import Proven
+from release_service.db import limits as counts
 from release_service.db.audit import Act
 from release_service.errors import NotAuthenticated, TooManyRequests
 from release_service.identity.bearer import Bearers
 from release_service.identity.gitlab import GitLabJob
 from release_service.identity.sso import Person
+from release_service.limits import MINUTE_S
 from release_service.wiring import Parts
 
+_QUESTIONS_PER_MINUTE = 300
 # In what is to be done, not in what is wrong: the latter is logged, and no log ever holds the name of that header.
 _HOW = (
     "Send the header 'Authorization: Bearer <token>': in CI the job's ID token "
@@ -91,13 +94,19 @@ async def _by_job_token(request: Request, token: str) -> GitLabJob:
     left_s = parts.refusals.silenced_for_s(address_of(request))
     if left_s:
         raise TooManyRequests("From your address came too many bad tokens.", retry_after_s=left_s)
-    await run_in_threadpool(_refuse_switched_off, parts, "job-tokens")
+    await run_in_threadpool(_may_ask_gitlab, parts, address_of(request))
     return _called(request, await parts.proofs.job_tokens.prove(token))
 
 
-def _refuse_switched_off(parts: Parts, name: str) -> None:
+def _may_ask_gitlab(parts: Parts, address: str) -> None:
+    """Refuse to ask for an address that makes us ask too often: each question costs GitLab three."""
+    now = parts.service.now()
     with parts.service.transactions.begin() as session:
-        limits.refuse_switched_off(session, parts.limits, name)
+        limits.refuse_switched_off(session, parts.service.limits, "job-tokens")
+        if counts.count(session, f"job-tokens:{address}", MINUTE_S, now) > _QUESTIONS_PER_MINUTE:
+            raise TooManyRequests(
+                "From your address came too many job tokens.", retry_after_s=limits.until_next(MINUTE_S, now)
+            )
 
 
 async def _by_bearer(request: Request, bearers: Bearers[Caller]) -> Caller:

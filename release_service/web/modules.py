@@ -11,19 +11,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from release_service.authorize.stewards import steward
+from release_service.authorize.stewards import Steward, steward
 from release_service.db import modules, persons
 from release_service.db.modules import Registered
 from release_service.errors import BadChange, NotFound, shown
-from release_service.identity.gitlab_api import GitLabApi
 from release_service.identity.sso import Person
-from release_service.rights import Change, change_all
-from release_service.rights.blocks import Block, Unblock
+from release_service.rights import Change, change
+from release_service.rights.blocks import EVERYTHING, Block, Unblock
 from release_service.rights.maintainers import AllowPerson, DenyPerson
 from release_service.rights.names import MakeAlias, Register
 from release_service.rights.publishers import AllowProject, DenyProject
 from release_service.rights.rules import SetSignatures, SetTagPattern
-from release_service.web.admission import count
+from release_service.web.admission import counted
 from release_service.web.callers import a_person, begin, know, parts_of
 from release_service.web.questions import small_object
 from release_service.wiring import Parts
@@ -34,17 +33,19 @@ _PAGE, _LONGEST_PAGE = 100, 1000
 
 
 @router.get("", summary="The names of all modules, a page at a time")
-async def list_modules(request: Request, after: str = "", limit: int = _PAGE) -> Response:
-    """Answer with the names above *after*; `next` leads on, null at the end."""
-    limit = min(max(limit, 1), _LONGEST_PAGE)
-    names = [name for name in await run_in_threadpool(_names, parts_of(request)) if name.lower() > after.lower()]
-    page = names[:limit]
-    return JSONResponse({"modules": page, "next": page[-1] if len(names) > limit else None})
+async def list_modules(request: Request, after: str = "", limit: str = str(_PAGE)) -> Response:
+    """Answer with the names above *after*, at most *limit*; `next` leads on, null at the end."""
+    if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= _LONGEST_PAGE):
+        raise BadChange(f"`limit` is a number from 1 to {_LONGEST_PAGE}.")
+    most = int(limit)
+    names = await run_in_threadpool(_names, parts_of(request), _plain(after), most + 1)
+    page = names[:most]
+    return JSONResponse({"modules": page, "next": page[-1] if len(names) > most else None})
 
 
-def _names(parts: Parts) -> list[str]:
-    with parts.service.transactions.begin() as session:
-        return modules.names(session)
+def _names(parts: Parts, after: str, limit: int) -> list[str]:
+    with parts.service.transactions.read() as session:
+        return modules.names(session, after, limit)
 
 
 @router.get("/{module}", summary="Who may publish a module, and how")
@@ -82,9 +83,11 @@ async def put_publisher(request: Request, module: str, project_id: str) -> Respo
     if not (namespace_id and path):
         if not (project_id.isascii() and project_id.isdigit()):
             raise BadChange("A project is named by its numeric id.")
-        found = await GitLabApi(settings.gitlab_api).project(project_id)
+        await run_in_threadpool(_right, parts_of(request), person, module, request.state.request_id)
+        found = await parts_of(request).proofs.gitlab_api.project(project_id)
         namespace_id, path = found.namespace_id, found.path
-    wanted = AllowProject(settings.gitlab_issuer, project_id, namespace_id, path, _text(asked, "environment", ""))
+    environment = _text(asked, "environment") if "environment" in asked else None
+    wanted = AllowProject(settings.gitlab_issuer, project_id, namespace_id, path, environment)
     return await _changed(request, person, module, wanted)
 
 
@@ -100,10 +103,10 @@ async def delete_publisher(request: Request, module: str, project_id: str) -> Re
 async def post_maintainer(request: Request, module: str) -> Response:
     """Take {login} of exactly one person who has signed in, or {subject}."""
     person, asked = await _asked(request, module)
-    subject, login = _text(asked, "subject", ""), _text(asked, "login", "")
+    subject = _text(asked, "subject", "")
     if not subject:
-        subject = await run_in_threadpool(_subject, parts_of(request), person.issuer, login)
-    return await _changed(request, person, module, AllowPerson(person.issuer, subject, login))
+        subject = await run_in_threadpool(_subject, parts_of(request), person.issuer, _text(asked, "login"))
+    return await _changed(request, person, module, AllowPerson(person.issuer, subject))
 
 
 @router.delete("/{module}/maintainers/{subject}", summary="Take a maintainer's right away")
@@ -132,13 +135,8 @@ async def _begin(request: Request, module: str) -> Person:
     begin(request, "rights")
     person = await a_person(request)
     know(request, module=_plain(module))
-    await run_in_threadpool(_count, parts_of(request), person)
+    await counted(request, person)
     return person
-
-
-def _count(parts: Parts, person: Person) -> None:
-    with parts.service.transactions.begin() as session:
-        count(session, parts, person)
 
 
 async def _asked(request: Request, module: str) -> tuple[Person, dict[str, Any]]:
@@ -168,18 +166,22 @@ async def _changed(request: Request, person: Person, module: str, *wanted: Chang
 
 
 def _change(parts: Parts, person: Person, module: str, wanted: tuple[Change, ...], request_id: str) -> dict[str, Any]:
-    with parts.service.transactions.begin() as session:
-        right = steward(session, person, module, parts.service.policy, request_id)
-    return {"changes": change_all(parts.service, right, wanted), "module": _described(parts, module)}
+    made = change(parts.service, _right(parts, person, module, request_id), *wanted)
+    return {"changes": made, "module": None if module == EVERYTHING else _described(parts, module)}
+
+
+def _right(parts: Parts, person: Person, module: str, request_id: str) -> Steward:
+    with parts.service.transactions.read() as session:
+        return steward(session, person, module, parts.service.policy, request_id)
 
 
 def _subject(parts: Parts, issuer: str, login: str) -> str:
-    with parts.service.transactions.begin() as session:
+    with parts.service.transactions.read() as session:
         return persons.only_one(session, issuer, login).subject
 
 
 def _described(parts: Parts, name: str) -> dict[str, Any]:
-    with parts.service.transactions.begin() as session:
+    with parts.service.transactions.read() as session:
         found = modules.look_up(session, name)
         if found.home is None:
             raise NotFound(f"There is no module {shown(name)}.", remedy="Look at /api/v1/modules for those there are.")

@@ -14,16 +14,16 @@ from release_service.authorize import Proven
 from release_service.authorize.persons import roles
 from release_service.check import Acceptance, Answer, Offer, check
 from release_service.db import modules
-from release_service.errors import BadChange, NotFound, Refused, TooLarge, shown
+from release_service.errors import BadChange, NotFound, Refused, shown
 from release_service.identity.gitlab import GitLabJob
-from release_service.web.admission import count
+from release_service.web.admission import counted
+from release_service.web.bodies import small_body
 from release_service.web.callers import anyone, begin, parts_of
 from release_service.web.errors import wants_json
 from release_service.wiring import Parts
 
 router = APIRouter(prefix="/api/v1")
 
-_LONGEST_BODY = 64 * 1024
 _LONGEST_NAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -33,6 +33,7 @@ async def check_offer(request: Request) -> Response:
     """Take {filename, sha256?, size?}; answer 200 whether the verdict is yes or no."""
     begin(request, "check")
     uploader = await anyone(request)
+    await counted(request, uploader, "uploads")
     offer = _offer(await small_object(request))
     answer = await run_in_threadpool(_check, parts_of(request), uploader, offer)
     return _answer(request, answer)
@@ -40,22 +41,15 @@ async def check_offer(request: Request) -> Response:
 
 def _check(parts: Parts, uploader: Proven, offer: Offer) -> Answer:
     settings, service = parts.settings, parts.service
-    with service.transactions.begin() as session:
-        count(session, parts, uploader, "uploads")
-    with service.transactions.begin() as session:
+    with service.transactions.read() as session:
         takes = Acceptance(settings.compressions, settings.max_tarball_bytes)
         return check(session, uploader, offer, service.policy, takes, service.now())
 
 
 async def small_object(request: Request) -> dict[str, Any]:
     """Return the JSON object that the body holds; raises BadChange, TooLarge."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LONGEST_BODY:
-            raise TooLarge(f"A question may have {_LONGEST_BODY} bytes.")
     try:
-        found = json.loads(body)
+        found = json.loads(await small_body(request))
     except (ValueError, RecursionError):
         raise BadChange("The body is no JSON.") from None
     if not isinstance(found, dict):
@@ -112,6 +106,7 @@ async def whoami(request: Request) -> Response:
     """Answer for a person or a job."""
     begin(request, "whoami")
     caller = await anyone(request)
+    await counted(request, caller)
     found = await run_in_threadpool(_modules_of, parts_of(request), caller)
     parts = parts_of(request)
     has = roles(caller, parts.service.policy) if not isinstance(caller, GitLabJob) else frozenset()
@@ -131,9 +126,7 @@ async def whoami(request: Request) -> Response:
 
 
 def _modules_of(parts: Parts, caller: Proven) -> list[str]:
-    with parts.service.transactions.begin() as session:
-        count(session, parts, caller)
-    with parts.service.transactions.begin() as session:
+    with parts.service.transactions.read() as session:
         return modules_of(session, caller)
 
 

@@ -19,16 +19,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from release_service.db import sessions
-from release_service.errors import FormExpired, TooLarge
+from release_service.errors import FormExpired
 from release_service.identity.remembered import content_of, person_of
 from release_service.identity.sso import Person
 from release_service.settings import Settings
+from release_service.web.bodies import small_body
 from release_service.web.callers import parts_of
 from release_service.wiring import Parts
 
 _ID_BYTES = 32
 _SIGN_IN_S = 600
-_LONGEST_FORM = 64 * 1024
 _MOST_FIELDS = 100
 
 
@@ -119,17 +119,13 @@ async def signed_in(request: Request) -> SignedIn | None:
 
 def look_up(parts: Parts, key: str) -> dict[str, Any] | None:
     """Return what is kept under *key*, None if there is nothing, or its time is over."""
-    with parts.service.transactions.begin() as session:
+    with parts.service.transactions.read() as session:
         return sessions.find(session, key, parts.service.now())
 
 
 async def posted(request: Request, csrf: str) -> dict[str, str]:
     """Return the form's fields; raises FormExpired unless its field `csrf` is *csrf*, TooLarge."""
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LONGEST_FORM:
-            raise TooLarge(f"A form may have {_LONGEST_FORM} bytes.")
+    body = await small_body(request)
     try:
         fields = dict(parse_qsl(body.decode("ascii"), max_num_fields=_MOST_FIELDS))
     except ValueError:

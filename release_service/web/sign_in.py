@@ -100,7 +100,7 @@ def _local(path: str) -> str:
 
 def _admit(parts: Parts, address: str) -> None:
     with parts.service.transactions.begin() as session:
-        limits.refuse_switched_off(session, parts.limits, "sso")
+        limits.refuse_switched_off(session, parts.service.limits, "sso")
         now = parts.service.now()
         if counts.count(session, f"sign-ins:{address}", MINUTE_S, now) > _MOST_PER_ADDRESS_PER_MINUTE:
             raise TooManyRequests(

@@ -20,7 +20,7 @@ from release_service.receive import Body, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form
 from release_service.receive.raw import RawBody, refuse_too_long
 from release_service.tarball import TarballName
-from release_service.web.admission import admitted
+from release_service.web.admission import admitted, counted
 from release_service.web.callers import a_job, anyone, begin, know, parts_of
 from release_service.web.errors import wants_json
 from release_service.wiring import Parts
@@ -37,6 +37,7 @@ async def install_module_release(request: Request) -> Response:
     """Take one multipart part ``tarball`` (CONTRACT.md 1), from CI jobs only."""
     begin(request, "upload")
     job = await a_job(request)
+    await counted(request, job, "uploads")
     form = Form(_stream(request, parts_of(request)), request.headers.get("content-type", ""))
     return await _publish(request, job, await form.open(), form)
 
@@ -46,6 +47,7 @@ async def put_tarball(request: Request, filename: str) -> Response:
     """Take the tarball as the body; a Repr-Digest header (RFC 9530) is checked."""
     begin(request, "upload")
     uploader = await anyone(request)
+    await counted(request, uploader, "uploads")
     body = RawBody(_stream(request, parts_of(request)), request.headers)
     return await _publish(request, uploader, filename, body)
 

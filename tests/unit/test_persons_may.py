@@ -29,6 +29,7 @@ from release_service.errors import (
 )
 from release_service.identity.gitlab import GitLabJob, job_of
 from release_service.identity.sso import Person
+from release_service.limits import Limits
 from release_service.publish import Service
 from release_service.rights import Change, change
 from release_service.rights.blocks import EVERYTHING, Block, Unblock
@@ -59,7 +60,15 @@ def service(tmp_path: Path, empty: Path) -> Iterator[Service]:
     """gtk, of the project 1665 and of mclasen, with the alias gtk+."""
     engine = connect(f"sqlite:///{shutil.copy(empty, tmp_path / 'db')}")
     policy = Policy(("GNOME",), ("push",), sandbox=False)
-    made = Service(Transactions(engine), LocalStore(tmp_path / "tree"), policy, "", sends_mail=False, now=lambda: NOW)
+    made = Service(
+        Transactions(engine),
+        LocalStore(tmp_path / "tree"),
+        policy,
+        Limits(1, 1, 1, 1),
+        "",
+        sends_mail=False,
+        now=lambda: NOW,
+    )
     do(made, Register(), AllowPerson(SSO, "id-of-mclasen", "mclasen"), project())
     do(made, MakeAlias("gtk"), module="gtk+")
     yield made
@@ -104,7 +113,7 @@ def ask(service: Service, who: Proven, filename: str = GTK) -> str:
 def manage(service: Service, who: Person, wanted: Change, module: str = "gtk") -> bool:
     with service.transactions.begin() as session:
         right = steward(session, who, module, service.policy, "r")
-    return change(service, right, wanted)
+    return bool(change(service, right, wanted))
 
 
 def test_a_maintainer_publishes_the_module_and_its_alias(service: Service) -> None:
@@ -340,7 +349,10 @@ def test_a_denied_project_does_not_claim_the_module_again(service: Service) -> N
     do(service, DenyProject(GITLAB, "1665", "because"))
     with pytest.raises(Blocked):
         ask(service, job())
-    assert ask(service, job(project_id="99")) == "gtk"  # made anew: another one
+    with pytest.raises(NotAuthorized, match="unasked"):  # another project that has taken its path since
+        ask(service, job(project_id="99"))
+    do(service, AllowProject(GITLAB, "99", "8", "GNOME/gtk"))
+    assert ask(service, job(project_id="99")) == "gtk"
 
 
 @pytest.mark.parametrize(

@@ -126,9 +126,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "login-in-another-script": {"preferred_username": "Ålice"},
     "lives-for-a-day": {"exp": NOW + 24 * HOUR, "iat": NOW},
     "a-day-old": {"iat": NOW - 24 * HOUR + 60, "exp": NOW + 30},
-    "expired-within-leeway": {"iat": NOW - HOUR, "exp": NOW - 10},
-    "clock-ahead-within-leeway": {"iat": NOW + 10, "nbf": NOW + 10},
 }
+
+
+@pytest.mark.parametrize("times", [{"iat": -HOUR, "exp": -10}, {"iat": 10, "nbf": 10}], ids=["expired", "clock-ahead"])
+def test_clocks_may_differ_a_little(sso: StandInSso, times: dict[str, int]) -> None:
+    now = int(time.time())  # the test run may be older than the leeway
+    assert prove(sso, sso.token(**{name: now + offset for name, offset in times.items()})).subject == ALICE
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD)

@@ -1,5 +1,6 @@
 """The registry over HTTP: who may change what, and what a change leaves behind."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,17 @@ import pytest
 from builders import a_tarball
 from conftest import KINDS
 from persons import StandInSso
+from release_service import authorize, publish
+from release_service.archive import Inspection
+from release_service.authorize.stewards import steward
+from release_service.db import limits
 from release_service.demo.gitlab import StandInGitLab
+from release_service.errors import MayNotManage, SwitchedOff
+from release_service.identity.sso import Person
+from release_service.receive import ReceivedTarball
+from release_service.rights import change
+from release_service.rights.maintainers import AllowPerson
+from release_service.tarball import TarballName
 from uploads import Environment, Uploads, make_uploads
 
 GTK = "/api/v1/modules/gtk"
@@ -194,8 +205,8 @@ def test_a_project_that_was_denied_does_not_claim_the_module_again(registry: Reg
 
 def test_everybody_may_read_who_may_publish_and_no_address_is_shown(registry: Registry) -> None:
     registry.ask("PUT", "/api/v1/modules/gtk+", "carol", {"alias_of": "gtk"})
-    described = registry.ask("GET", GTK)
-    assert described.json()["maintainers"] == [{"login": "bob", "subject": "sub-bob"}]
+    described = registry.ask("GET", GTK)  # what they are called is for the SSO to say, when they come
+    assert described.json()["maintainers"] == [{"login": "sub-bob", "subject": "sub-bob"}]
     assert described.json()["aliases"] == ["gtk+"]
     assert "@" not in described.text
     assert registry.ask("GET", "/api/v1/modules/gtk%2B").json()["alias_of"] == "gtk"
@@ -227,3 +238,99 @@ def test_a_maintainer_does_not_lift_what_administrators_have_blocked(registry: R
     assert registry.uploads.post(name, a_tarball(name)).status_code == 403
     assert registry.ask("DELETE", f"{GTK}/block", "carol", blocked).status_code == 200
     assert registry.uploads.post(name, a_tarball(name)).status_code == 201
+
+
+def test_a_maintainer_cannot_plant_somebody_elses_login(registry: Registry) -> None:
+    """Whom the SSO has not shown us under a login is not found by it, whatever a maintainer has called them."""
+    registry.ask("PUT", "/api/v1/modules/glib", "carol", {})
+    registry.ask("POST", f"{GTK}/maintainers", "bob", {"subject": "sub-mallory", "login": "ebassi"})
+    refused = registry.ask("POST", "/api/v1/modules/glib/maintainers", "carol", {"login": "ebassi"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    registry.ask("GET", "/api/v1/whoami", "ebassi")
+    added = registry.ask("POST", "/api/v1/modules/glib/maintainers", "carol", {"login": "ebassi"})
+    assert added.json()["module"]["maintainers"] == [{"login": "ebassi", "subject": "sub-ebassi"}]
+
+
+def test_a_project_made_anew_does_not_inherit_what_was_taken_from_the_old_one(registry: Registry) -> None:
+    name, anew = "gtk-48.1.tar.xz", {"project_id": "4242", "job_project_id": "4242"}
+    assert registry.uploads.post("gtk-48.0.tar.xz", a_tarball("gtk-48.0.tar.xz")).status_code == 201
+    assert registry.uploads.post(name, a_tarball(name), **anew).status_code == 403
+    registry.ask("DELETE", f"{GTK}/publishers/1665", "bob", {"reason": "deleted"})
+    assert registry.uploads.post(name, a_tarball(name), **anew).status_code == 403
+
+
+def test_what_an_administrator_has_denied_a_maintainer_does_not_allow(registry: Registry) -> None:
+    name, project = "gtk-48.1.tar.xz", {"project_path": "GNOME/gtk", "namespace_id": "8"}
+    registry.ask("DELETE", f"{GTK}/publishers/1665", "carol", {"reason": "compromised"})
+    registry.ask("PUT", f"{GTK}/publishers/1665", "bob", project)
+    assert registry.uploads.post(name, a_tarball(name)).status_code == 403
+    registry.ask("PUT", f"{GTK}/publishers/1665", "carol", project)
+    assert registry.uploads.post(name, a_tarball(name)).status_code == 201
+
+
+def test_a_person_is_blocked_for_everything_and_let_go_again(registry: Registry) -> None:
+    bob = {"issuer": registry.sso.issuer, "subject": "sub-bob", "reason": "has left"}
+    assert registry.ask("PUT", "/api/v1/modules/*/block", "carol", bob).json()["changes"]
+    assert registry.put("gtk-48.1.tar.xz", "bob").json()["code"] == "blocked"
+    assert registry.ask("DELETE", "/api/v1/modules/*/block", "carol", bob).json()["changes"]
+    assert registry.put("gtk-48.1.tar.xz", "bob").status_code == 201
+
+
+def test_a_module_with_rights_or_blocks_of_its_own_does_not_become_an_alias(registry: Registry) -> None:
+    registry.ask("PUT", "/api/v1/modules/gtk4", "carol", {})
+    registry.ask("PUT", f"{GTK}/block", "carol", {"reason": "closed"})
+    refused = registry.ask("PUT", GTK, "carol", {"alias_of": "gtk4"})
+    assert (refused.status_code, registry.ask("GET", GTK).json()["blocked"]) == (400, True)
+
+
+def test_a_registered_environment_stays_when_a_moved_project_is_confirmed(registry: Registry) -> None:
+    registry.ask("PUT", f"{GTK}/publishers/17", "bob", PROJECT | {"environment": "release"})
+    moved = registry.ask("PUT", f"{GTK}/publishers/17", "bob", PROJECT | {"project_path": "GNOME/gtk"})
+    assert moved.json()["module"]["publishers"][0]["environment"] == "release"
+    emptied = registry.ask("PUT", f"{GTK}/publishers/17", "bob", PROJECT | {"environment": ""})
+    assert emptied.json()["module"]["publishers"][0]["environment"] == ""
+
+
+def test_who_may_not_change_anything_makes_us_ask_gitlab_nothing(registry: Registry) -> None:
+    registry.uploads.gitlab.job_token("World/gtk", "48.1", project_id=17)
+    before = len(registry.uploads.gitlab.requests)
+    assert registry.ask("PUT", f"{GTK}/publishers/17", "mallory", {}).status_code == 403
+    assert len(registry.uploads.gitlab.requests) == before
+
+
+def test_a_right_that_was_taken_away_meanwhile_changes_nothing(registry: Registry) -> None:
+    service = registry.uploads.parts.service
+    bob = Person("sso", registry.sso.issuer, "sub-bob", "bob", "", {}, groups=frozenset(), email="")
+    with service.transactions.read() as session:
+        right = steward(session, bob, "gtk", service.policy, "")
+    registry.ask("DELETE", f"{GTK}/maintainers/sub-bob", "carol")
+    with pytest.raises(MayNotManage):
+        change(service, right, AllowPerson(registry.sso.issuer, "sub-eve"))
+    assert registry.ask("GET", GTK).json()["maintainers"] == []
+
+
+def test_a_first_claim_is_written_down_as_the_right_that_it_gives(registry: Registry) -> None:
+    name = "gtk-48.1.tar.xz"
+    assert registry.uploads.post(name, a_tarball(name)).status_code == 201
+    rows = [(row["act"], row["code"]) for row in registry.uploads.audited()[-2:]]
+    assert rows == [("publisher-allow", "claimed"), ("upload", "published")]
+
+
+def test_a_switch_stops_uploads_that_are_under_way(registry: Registry) -> None:
+    """The grant was given before; the claim asks again."""
+    service, name = registry.uploads.parts.service, TarballName.parse("gtk-48.1.tar.xz")
+    job = asyncio.run(registry.uploads.parts.proofs.anyone.prove(registry.uploads.token(str(name))))
+    with service.transactions.begin() as session:
+        grant = authorize.authorize(session, job, name, service.policy)
+        limits.switch_off(session, "uploads", "the storage moves", service.now())
+    nothing: Any = None  # the claim does not look inside
+    tarball = ReceivedTarball(name, nothing, 0, 64 * "0", nothing)
+    with pytest.raises(SwitchedOff):
+        publish._claim(service, tarball, Inspection(1, 1, (), {}), grant)
+    assert registry.uploads.stored() == []
+
+
+@pytest.mark.parametrize("limit", ["abc", "0", "-1", "1001", "1e3", "٣", "9" * 40])
+def test_a_page_is_asked_for_by_a_number(registry: Registry, limit: str) -> None:
+    answer = registry.ask("GET", f"/api/v1/modules?limit={limit}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")

@@ -20,15 +20,14 @@ class RateCount(Base):
 
 
 class UploadLease(Base):
-    """An upload that is under way in some replica, which renews it: without that it ends by itself."""
+    """An upload that is under way in some replica, renewed while it lasts: without that it ends by itself."""
 
     __tablename__ = "upload_leases"
-    __table_args__ = (Index(None, "uploader"), Index(None, "address"), Index(None, "replica"))
+    __table_args__ = (Index(None, "uploader"), Index(None, "address"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     uploader: Mapped[str] = mapped_column(String(600))
     address: Mapped[str] = mapped_column(String(64))
-    replica: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime]
 
 
