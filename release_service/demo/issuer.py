@@ -17,6 +17,9 @@ def changed(claims: Claims, changes: Claims) -> Claims:
     return {name: value for name, value in (claims | changes).items() if value is not ...}
 
 
+_POLL_S = 0.01  # how long stopping takes
+
+
 class StandInIssuer:
     """An issuer with one key, its discovery document and its key set; it signs what it is told to."""
 
@@ -30,7 +33,7 @@ class StandInIssuer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.issuer = f"http://127.0.0.1:{self._server.server_port}{path}"
         self._path = path
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening."""

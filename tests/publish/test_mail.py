@@ -30,6 +30,8 @@ from release_service.worker import Worker
 from replicas import Clock, replica
 from uploads import Environment, Uploads
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
 SSO = "https://sso.example"
 NAME = "gtk-4.18.1.tar.xz"

@@ -40,6 +40,8 @@ from release_service.rights.rules import SetSignatures, SetTagPattern
 from release_service.store.local import LocalStore
 from release_service.tarball import TarballName
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 18, tzinfo=UTC)
 SSO = "https://sso.example"
 GITLAB = "https://gitlab.example"

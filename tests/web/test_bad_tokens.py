@@ -24,6 +24,8 @@ from release_service.db import modules, persons
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Uploads, make_uploads
 
+pytestmark = pytest.mark.slow
+
 PROJECT, TAG, NAME = "GNOME/gtk", "4.18.1", "gtk-4.18.1.tar.xz"
 GOOD = a_tarball(NAME)
 PINNED, PINNED_ID, BOB = "GNOME/pinned", "7000", "6f1c9c3e-0000-4000-8000-0000000000b0"

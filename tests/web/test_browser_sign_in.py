@@ -19,6 +19,8 @@ from release_service.demo.gitlab import StandInGitLab
 from release_service.demo.sso import WEB_CLIENT_ID, WEB_CLIENT_SECRET
 from uploads import Environment, make_uploads
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 NAME = "gtk-4.18.1.tar.xz"

@@ -28,6 +28,8 @@ from release_service.web import admission
 from replicas import Clock, replica
 from uploads import Environment, Uploads
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
 NAME = "gtk-4.18.1.tar.xz"
 GOOD = a_tarball(NAME)

@@ -20,6 +20,8 @@ from release_service.demo.issuer import Claims, changed
 from release_service.demo.sso import AUDIENCE, WEB_CLIENT_ID
 from uploads import Environment
 
+pytestmark = pytest.mark.slow
+
 LONG_AGO, LONG_HENCE = 1_000_000_000, 4_000_000_000
 
 

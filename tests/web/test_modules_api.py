@@ -25,6 +25,8 @@ from release_service.rights.maintainers import AllowPerson
 from release_service.tarball import TarballName
 from uploads import Environment, Uploads, make_uploads
 
+pytestmark = pytest.mark.slow
+
 GTK = "/api/v1/modules/gtk"
 PROJECT = {"project_path": "World/gtk", "namespace_id": "9"}
 
