@@ -55,7 +55,7 @@ class SignatureRequired(BadUpload):
 
     code = "signature_required"
     title = "This module is published with a signature only"
-    remedy = "Send the signature along; or let a maintainer change the module's signature policy."
+    remedy = "Signatures are not taken yet: let a maintainer change the module's signature policy until they are."
 
 
 class UploadCutOff(Refused):

@@ -60,11 +60,11 @@ class ModuleNotRegistered(NotAuthorized):
 
 
 class Blocked(NotAuthorized):
-    """An administrator has blocked the module, the project or the person."""
+    """The module, the project or the person is blocked: by an administrator, or a project by a maintainer."""
 
     code = "blocked"
-    title = "An administrator has blocked this"
-    remedy = "Ask the release team why, and what has to happen first."
+    title = "This is blocked"
+    remedy = "Ask a maintainer of the module, or the release team, what has to happen first."
 
 
 class TagNotProtected(NotAuthorized):
