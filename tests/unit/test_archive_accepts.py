@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hashlib
 import io
 import lzma
 import os
@@ -46,6 +47,13 @@ from release_service.tarball import TarballName
 
 NAME = TarballName.parse(f"{TOP}.tar.gz")
 MIB = 1024 * 1024
+
+
+def listed(path: str, content: bytes, mode: str = "100644") -> bytes:
+    return f"{mode} {hashlib.sha256(content).hexdigest()}  {path}\n".encode()
+
+
+GOOD_LISTING = listed(f"{TOP}/meson.build", b"content\n")
 
 
 def written_by_tarfile(archive_format: int, *names: str, **fields: object) -> bytes:
@@ -123,6 +131,19 @@ GOOD = {
     "v7-directory": header(f"{TOP}/", magic=V7, kind=b"\0", mode=0o755) + file(f"{TOP}/a", magic=V7) + END,
     "gnu-magic": file(f"{TOP}/a", magic=GNU) + END,
     "gnu-times-in-the-prefix-field": file(f"{TOP}/a", magic=GNU, prefix=b"14731026270\x0014731026270\0") + END,
+    "base-256-time-before-1970": header(f"{TOP}/a", mtime=b"\xff" * 11 + b"\x01") + END,
+    "a-clock-a-day-ahead": header(f"{TOP}/a", mtime=int(time.time()) + 86_400) + END,
+    "pax-time-with-an-exponent": pax({"mtime": "1e-05"}) + file(f"{TOP}/a") + END,
+    "pax-charset-that-is-the-usual-one": pax({"hdrcharset": "ISO-IR 10646 2000 UTF-8"}) + file(f"{TOP}/a") + END,
+    "sticky-directory": directory(TOP, 0o1755) + file(f"{TOP}/a") + END,
+    "git-archive-names-a-long-path-by-its-object": pax({"path": f"{TOP}/{LONGER}"})
+    + file("714a629c0b401fdce83e847fc9589983fc6f46bc.data")
+    + END,
+    "pax-path-that-agrees": pax({"path": f"{TOP}/a", "linkpath": "b"})
+    + symlink(f"{TOP}/a", "b")
+    + file(f"{TOP}/b")
+    + END,
+    "two-normal-forms-in-two-directories": file(f"{TOP}/a/\u00e9") + file(f"{TOP}/b/e\u0301") + END,
     "base-256-size": file(f"{TOP}/a", size=b"\x80" + bytes(10) + b"\x08") + END,
     "spaces-round-numbers": file(f"{TOP}/a", size=b"         10 ", mode=b"   644 \0") + END,
     "executable": file(f"{TOP}/configure", mode=0o755) + END,
@@ -189,14 +210,16 @@ def test_an_odd_but_good_compression_is_accepted_in_pieces_of_any_size(
     compression: str, content: bytes, piece: int
 ) -> None:
     found = look_at(content, compression=compression, piece=piece)
-    assert found == Inspection(members=2, expanded_bytes=len(good() + END))
+    assert found == Inspection(members=2, expanded_bytes=len(good() + END), listing=GOOD_LISTING)
 
 
 @given(st.integers(1, 5000), st.sampled_from(sorted(COMPRESS)))
 def test_the_size_of_the_pieces_does_not_matter(piece: int, compression: str) -> None:
     archive = good() + file(f"{TOP}/NEWS", b"news\n" * 300) + END
     found = look(archive, compression=compression, piece=piece)
-    assert found == Inspection(3, len(archive), texts={"NEWS": b"news\n" * 300})
+    news = b"news\n" * 300
+    listing = GOOD_LISTING + listed(f"{TOP}/NEWS", news)
+    assert found == Inspection(3, len(archive), texts={"NEWS": news}, listing=listing)
 
 
 def test_what_git_archive_writes_is_accepted(tmp_path: Path) -> None:
@@ -250,6 +273,35 @@ def test_a_symlink_to_nothing_is_a_warning(target: str) -> None:
     assert found.warnings == (f"{TOP}/link is a symbolic link to nothing in the archive",)
 
 
+def test_two_directories_that_differ_in_case_only_are_one_warning() -> None:
+    found = look(file(f"{TOP}/Src/a") + file(f"{TOP}/src/a") + file(f"{TOP}/src/b") + END)
+    assert found.warnings == (f"{TOP}/src differs from another member in upper and lower case only",)
+
+
+def test_a_hundred_warnings_are_said_and_the_rest_is_counted() -> None:
+    found = look(b"".join(symlink(f"{TOP}/{number}", "nothing") for number in range(103)) + END)
+    assert len(found.warnings) == 101
+    assert found.warnings[-1] == "and 3 more like these"
+
+
+def test_the_listing_has_gits_mode_and_the_digest_of_each_file_and_link() -> None:
+    archive = (
+        good()
+        + file(f"{TOP}/configure", b"#!", mode=0o775)
+        + file(f"{TOP}/empty", b"")
+        + symlink(f"{TOP}/link", "meson.build")
+        + hardlink(f"{TOP}/twin", f"{TOP}/configure")
+        + END
+    )
+    assert look(archive).listing == (
+        GOOD_LISTING
+        + listed(f"{TOP}/configure", b"#!", "100755")
+        + listed(f"{TOP}/empty", b"")
+        + listed(f"{TOP}/link", b"meson.build", "120000")
+        + listed(f"{TOP}/twin", b"#!")
+    )
+
+
 def test_the_texts_are_those_of_the_top_directory_only() -> None:
     found = look(
         file(f"{TOP}/NEWS", b"news") + file(f"{TOP}/po/ChangeLog", b"po") + file(f"{TOP}/ChangeLog", b"") + END
@@ -291,8 +343,10 @@ def received(tmp_path: Path) -> Iterator[BinaryIO]:
 
 def _whole() -> tuple[bytes, Inspection]:
     noise = os.urandom(9 * MIB)
-    archive = good() + file(f"{TOP}/noise", noise) + file(f"{TOP}/NEWS", b"news\n\n\0{}") + END
-    return COMPRESS["gz"](archive), Inspection(4, len(archive), texts={"NEWS": b"news\n\n\0{}"})
+    news = b"news\n\n\0{}"
+    archive = good() + file(f"{TOP}/noise", noise) + file(f"{TOP}/NEWS", news) + END
+    listing = GOOD_LISTING + listed(f"{TOP}/noise", noise) + listed(f"{TOP}/NEWS", news)
+    return COMPRESS["gz"](archive), Inspection(4, len(archive), texts={"NEWS": news}, listing=listing)
 
 
 def test_the_process_finds_in_a_whole_file_what_is_there(inspector: Inspector, received: BinaryIO) -> None:
