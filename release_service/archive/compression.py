@@ -7,7 +7,8 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from functools import cache
+from typing import Any, Protocol
 
 from release_service.archive import MIB, Limits, gz, xz
 from release_service.errors import BadArchive
@@ -58,14 +59,20 @@ class _GzipDecoder:
         return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
 
 
+@cache
+def _zstd_library() -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found] # noqa: PLC0415
+    except ImportError:
+        from backports import zstd  # noqa: PLC0415 - only where an instance enables it
+    return zstd
+
+
 class _ZstdDecoder:
     """zstd whose errors are those of the others."""
 
     def __init__(self, limits: Limits) -> None:
-        try:
-            from compression import zstd  # type: ignore[import-not-found] # noqa: PLC0415
-        except ImportError:
-            from backports import zstd  # noqa: PLC0415 - only where an instance enables it
+        zstd = _zstd_library()
         self._error: type[Exception] = zstd.ZstdError
         # The largest power of two that is within the limit.
         largest = limits.decoder_memory_bytes.bit_length() - 1
@@ -141,6 +148,7 @@ class Expansion:
             gz.judge_header(peek, self._limits)
         elif self._compression == "xz":
             at = xz.STREAM_HEADER_BYTES
+            xz.judge_stream_header(peek(at))
             length = xz.block_header_bytes(int.from_bytes(peek(at + 1)[at:], "little"))
             if length:
                 xz.judge_block_header(peek(at + length)[at:], self._limits)

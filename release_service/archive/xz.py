@@ -14,6 +14,7 @@ STREAM_HEADER_BYTES = 12
 _FOOTER_BYTES = 12
 _LONGEST_BLOCK_HEADER = 1024
 _LZMA2 = 0x21
+_CHECKS = {0x00, 0x01, 0x04, 0x0A}  # none, CRC-32, CRC-64, SHA-256
 _LARGEST_DICTIONARY_CODE = 40
 # An index that is longer is left to the limits that hold while decoding; so are streams beyond so many.
 _LONGEST_INDEX = 256 * 1024
@@ -30,6 +31,12 @@ class _MalformedError(Exception):
 def block_header_bytes(first: int) -> int:
     """Return how long a block header is that begins with the byte *first*; 0 stands for an index."""
     return (first + 1) * 4 if first else 0
+
+
+def judge_stream_header(header: bytes) -> None:
+    """Refuse a check that nobody knows (FORMAT): the decoder would not check anything, and not say so."""
+    if len(header) == STREAM_HEADER_BYTES and header[7] not in _CHECKS:
+        raise BadArchive("FORMAT", "The xz file has a check sum of a kind that readers do not know.")
 
 
 def judge_block_header(header: bytes, limits: Limits) -> None:
