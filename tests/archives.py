@@ -49,6 +49,13 @@ def header(  # noqa: PLR0913 - a header has fields
     return block[:148] + (checksum or b"%06o\0 " % sum(block)) + block[156:]
 
 
+def with_field(block: bytes, at: int, value: bytes) -> bytes:
+    """Return the header *block* with *value* at the place *at*, and its sum put right."""
+    changed = block[:at] + value + block[at + len(value) :]
+    blank = changed[:148] + b" " * 8 + changed[156:]
+    return changed[:148] + b"%06o\0 " % sum(blank) + changed[156:]
+
+
 def file(name: str | bytes, content: bytes = b"content\n", **fields: object) -> bytes:
     """Return a file of that name below no directory but what *name* says."""
     return header(name, **{"size": len(content), **fields}) + padded(content)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from io import BufferedIOBase
 from typing import Any, BinaryIO
 
 from release_service.archive import MIB, Inspection, Limits, xz
@@ -23,10 +24,10 @@ _PIECE_BYTES = 256 * 1024
 class Growing:
     """A file that is still being written by somebody else, who says on *news* how far it is."""
 
-    def __init__(self, fd: int, news: BinaryIO, whole: Callable[[int], None]) -> None:
+    def __init__(self, fd: int, news: BufferedIOBase, whole: Callable[[int], None]) -> None:
         """Read *fd* by position, never past what *news* has said to be there; call *whole* once with its whole size."""
         self._fd = fd
-        self._news = news.fileno()
+        self._news = news
         self._heard = b""
         self._when_whole = whole
         self._size = 0
@@ -47,7 +48,7 @@ class Growing:
 
     def _hear(self) -> None:
         # All that is there, not a line: the sooner the whole is known, the sooner it is judged as one.
-        more = os.read(self._news, 64 * 1024)
+        more = self._news.read1(64 * 1024)
         if not more:
             raise SystemExit(1)  # the upload was given up, and so are we
         *lines, self._heard = (self._heard + more).split(b"\n")
@@ -79,7 +80,7 @@ def report(found: Inspection, out: BinaryIO) -> None:
     out.write(found.listing)
 
 
-def look(task: dict[str, Any], news: BinaryIO) -> Inspection:
+def look(task: dict[str, Any], news: BufferedIOBase) -> Inspection:
     """Inspect as *task* says; raises BadArchive."""
     limits = Limits(**task["limits"])
 
@@ -91,7 +92,7 @@ def look(task: dict[str, Any], news: BinaryIO) -> Inspection:
     return inspect(growing.read, task["compression"], task["top"], limits)
 
 
-def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
+def main(argument: str, news: BufferedIOBase, out: BinaryIO) -> None:
     """Inspect as *argument* says; a refusal is an answer, not a failure."""
     try:
         report(look(json.loads(argument), news), out)
@@ -104,4 +105,4 @@ def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
 
 if __name__ == "__main__":
     confine(512 * MIB, cpu_s=120)
-    main(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)
+    main(sys.argv[1], os.fdopen(0, "rb"), sys.stdout.buffer)

@@ -110,6 +110,7 @@ def its_link_stays_inside(member: Member, contents: Contents) -> None:
         start = ""
     else:
         return
+    its_target_is_plain(member)
     if member.target.startswith("/"):
         raise BadArchive("LINK_ABS", f"{shown(member.name)!r} leads to the absolute path {shown(member.target)!r}.")
     reached = posixpath.normpath(posixpath.join(start, member.target)).split("/")[0]
@@ -119,6 +120,16 @@ def its_link_stays_inside(member: Member, contents: Contents) -> None:
         before = contents.tree.find(member.target)
         if before is None or before.kind not in {Kind.FILE, Kind.HARDLINK}:
             raise BadArchive("LINK_MISSING", f"{shown(member.name)!r} is a hard link to nothing before it.")
+
+
+def its_target_is_plain(member: Member) -> None:
+    """Refuse a link whose target is not written as plainly as a name, or says nothing."""
+    if not member.target:
+        raise BadArchive("LINK_MISSING", f"{shown(member.name)!r} is a link to nothing at all.")
+    if not member.target.isprintable():
+        raise BadArchive("PATH_CTRL", f"{shown(member.name)!r} leads to what cannot be shown.")
+    if "\\" in member.target:
+        raise BadArchive("PATH", f"{shown(member.name)!r} leads to a path with a backslash.")
 
 
 def its_names_agree(member: Member, _contents: Contents) -> None:

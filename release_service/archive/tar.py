@@ -36,11 +36,11 @@ _MOST_EXTENSIONS = 8
 # An extended header of that many times the limit is no mistake.
 _BOMB = 16
 
-# name, mode, uid, gid, size, mtime, sum, type, target, magic and version; prefix
-_FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s80x155s12x")
+# name, mode, uid, gid, size, mtime, sum, type, target, magic and version; numbers of a device, prefix
+_FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
 _SUM = slice(148, 156)
 _BLANK_SUM = 8 * ord(" ")
-_USTAR = b"ustar\0"
+_USTAR, _GNU = b"ustar\0", b"ustar  \0"
 
 
 class Member(NamedTuple):
@@ -199,17 +199,27 @@ class Reader:
 
 
 def _header(block: bytes) -> _Header:
-    name, mode, uid, gid, size, mtime, check, kind, target, magic, prefix = _FIELDS.unpack(block)
+    name, mode, uid, gid, size, mtime, check, kind, target, magic, major, minor, prefix = _FIELDS.unpack(block)
     # The sum is of the block with its own field blank.
     if _number(check) != sum(block) - sum(block[_SUM]) + _BLANK_SUM:
         raise BadArchive("CORRUPT", "A header block's check sum is wrong.")
-    _number(uid, is_signed=True)  # not ours to judge, but no reader should find letters there
-    _number(gid, is_signed=True)
+    for number in (uid, gid, major, minor):
+        # Not ours to judge; but where Python's tarfile finds letters, it takes the archive to be over.
+        _number(number, is_signed=True)
     name = _until_nul(name)
-    if magic.startswith(_USTAR) and prefix[0]:
-        name = b"/".join(filter(None, [_until_nul(prefix), name]))
+    if prefix[0]:
+        name = _prefixed(name, prefix, magic)
     moment = _number(mtime, is_signed=True)
     return _Header(name, _number(mode), _number(size), moment, kind, _until_nul(target))
+
+
+def _prefixed(name: bytes, prefix: bytes, magic: bytes) -> bytes:
+    if magic.startswith(_USTAR):
+        return b"/".join(filter(None, [_until_nul(prefix), name]))
+    if magic != _GNU:  # which has times there
+        # Some readers take it for the prefix of a name whatever the magic is.
+        raise BadArchive("PATH", f"{shown(pax.text(name))!r} has something where other formats have more of its name.")
+    return name
 
 
 class _Pieces:
