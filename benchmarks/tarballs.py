@@ -3,6 +3,7 @@
 Source-like: the .py files of the virtual environment, whose versions are locked, repeated further
 apart than xz looks back (60 MB against 4 MiB at -3): program code in every block.
 Images: 32 MiB of random bytes, each time as an xz stream of its own.
+Members: 15,000 small files, code with an image among every eight, made with ``xz -6`` as `meson dist` does.
 """
 
 import io
@@ -14,6 +15,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from random import Random
 
 MIB = 1024 * 1024
 CACHE = Path("var/bench")
@@ -50,6 +52,25 @@ def images(release: str, size: int) -> Path:
             file.write(lzma.compress(_header(f"{release}/rest.png", len(rest)) + rest + end, preset=0))
 
     return _once(f"{release}-images-{size}", release, write)
+
+
+def members(release: str, count: int) -> Path:
+    """Return ``<release>.tar.xz`` of *count* files: about 10 KB and, compressed, 2.7 KB each."""
+
+    def write(path: Path) -> None:
+        random = Random(count)  # noqa: S311 - the same sizes each time, no secrets
+        code = b"".join(file.read_bytes() for _, file in _code())
+        with path.open("wb") as out, subprocess.Popen(("xz", "-6"), stdin=subprocess.PIPE, stdout=out) as xz:
+            with tarfile.open(fileobj=xz.stdin, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+                for number in range(count):
+                    size = int(random.lognormvariate(8.7, 1))
+                    start = random.randrange(len(code) - size)
+                    content = random.randbytes(size) if number % 8 == 0 else code[start : start + size]
+                    member = _member(f"{release}/part-{number // 200}/file-{number}.c", len(content))
+                    archive.addfile(member, io.BytesIO(content))
+            xz.communicate()
+
+    return _once(f"{release}-{count}-members", release, write)
 
 
 def expansion(tarball: Path) -> float:

@@ -6,8 +6,10 @@ An upload that died half-way is finished from its row, so these must not depend 
 import json
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 from release_service import checksum, news, paths
+from release_service.archive import Inspection
 from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
@@ -25,6 +27,16 @@ def news_files(texts: Mapping[str, bytes], previous: Mapping[str, bytes]) -> dic
         if member in texts
     }
     return {ext: content for ext, content in found.items() if content}
+
+
+def archive(found: Inspection) -> dict[str, Any]:
+    """Return what is told of a tarball's inside; the digest stands for those of all members (docs/decisions/0013)."""
+    return {
+        "members": found.members,
+        "expanded_bytes": found.expanded_bytes,
+        "warnings": found.warnings,
+        "listing_sha256": checksum.digest(found.listing),
+    }
 
 
 def beside(release: Release) -> list[dict[str, bytes]]:

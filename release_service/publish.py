@@ -115,10 +115,10 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
             tarball.name,
             size=tarball.size,
             sha256=tarball.sha256,
-            archive={"members": found.members, "expanded_bytes": found.expanded_bytes, "warnings": found.warnings},
+            archive=documents.archive(found),
             proof={"kind": grant.uploader.kind, "issuer": grant.uploader.issuer, **grant.uploader.provenance},
             files=news,
-            texts=found.texts,
+            texts={**found.texts, releases.LISTING: found.listing},
             now=service.now(),
         )
 

@@ -23,6 +23,7 @@ def header(  # noqa: PLR0913 - a header has fields
     kind: bytes = FILE,
     size: int | bytes = 0,
     mode: int | bytes = 0o644,
+    mtime: int | bytes = 1_700_000_000,
     target: str | bytes = b"",
     prefix: str | bytes = b"",
     magic: bytes = USTAR,
@@ -35,7 +36,7 @@ def header(  # noqa: PLR0913 - a header has fields
         _octal(0, 8),
         _octal(0, 8),
         _octal(size, 12),
-        _octal(1_700_000_000, 12),
+        _octal(mtime, 12),
         b" " * 8,
         kind,
         _text(target).ljust(100, b"\0"),
@@ -46,6 +47,13 @@ def header(  # noqa: PLR0913 - a header has fields
     block = b"".join(fields).ljust(BLOCK, b"\0")
     assert len(block) == BLOCK, name
     return block[:148] + (checksum or b"%06o\0 " % sum(block)) + block[156:]
+
+
+def with_field(block: bytes, at: int, value: bytes) -> bytes:
+    """Return the header *block* with *value* at the place *at*, and its sum put right."""
+    changed = block[:at] + value + block[at + len(value) :]
+    blank = changed[:148] + b" " * 8 + changed[156:]
+    return changed[:148] + b"%06o\0 " % sum(blank) + changed[156:]
 
 
 def file(name: str | bytes, content: bytes = b"content\n", **fields: object) -> bytes:

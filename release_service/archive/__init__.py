@@ -23,6 +23,10 @@ class Limits:
     path_depth: int = 64
     header_bytes: int = 64 * 1024
     trailing_bytes: int = 10_240
+    header_records: int = 1_000_000
+    names_bytes: int = 16 * MIB
+    mtime_ahead_s: int = 366 * 24 * 3600
+    streams: int = 100_000
     decoder_memory_bytes: int = 97 * MIB
     text_bytes: int = 8 * MIB
 
@@ -32,10 +36,12 @@ class Inspection:
     """What one pass over a good archive found.
 
     `members`: how many; `expanded_bytes`: of the whole archive; `warnings`: sentences;
-    `texts`: the content of NEWS and ChangeLog, where the archive has them.
+    `texts`: the content of NEWS and ChangeLog, where the archive has them; `listing`: a line for each
+    file and link, in the archive's order (`inspection.line`).
     """
 
     members: int
     expanded_bytes: int
     warnings: tuple[str, ...] = ()
     texts: dict[str, bytes] = field(default_factory=dict)
+    listing: bytes = b""

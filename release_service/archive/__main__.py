@@ -2,16 +2,19 @@
 
 Started by `inspector` with one argument, JSON: the descriptor of the file, the compression, the
 top directory, the limits.  Standard input tells how many bytes of the file are there (one
-number a line, the last with ``end`` before it).  Standard output gets one line of JSON and then the texts.
+number a line, the last with ``end`` before it).  Standard output gets one line of JSON, then the
+texts, then the listing.
 """
 
 import json
 import os
 import resource
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from io import BufferedIOBase
+from typing import Any, BinaryIO
 
-from release_service.archive import MIB, Inspection, Limits
+from release_service.archive import MIB, Inspection, Limits, xz
 from release_service.archive.inspection import inspect
 from release_service.errors import BadArchive
 
@@ -21,10 +24,12 @@ _PIECE_BYTES = 256 * 1024
 class Growing:
     """A file that is still being written by somebody else, who says on *news* how far it is."""
 
-    def __init__(self, fd: int, news: BinaryIO) -> None:
-        """Read *fd* by position, never past what *news* has said to be there."""
+    def __init__(self, fd: int, news: BufferedIOBase, whole: Callable[[int], None]) -> None:
+        """Read *fd* by position, never past what *news* has said to be there; call *whole* once with its whole size."""
         self._fd = fd
         self._news = news
+        self._heard = b""
+        self._when_whole = whole
         self._size = 0
         self._at = 0
         self._whole = False
@@ -32,14 +37,26 @@ class Growing:
     def read(self) -> bytes:
         """Return the next piece, waiting for it; b"" at the end of the whole file."""
         while self._at == self._size and not self._whole:
-            line = self._news.readline()
-            if not line:
-                raise SystemExit(1)  # the upload was given up, and so are we
-            *end, size = line.split()
-            self._whole, self._size = bool(end), int(size)
-        piece = os.pread(self._fd, min(_PIECE_BYTES, self._size - self._at), self._at)
+            self._hear()
+        piece = self.read_at(self._at, min(_PIECE_BYTES, self._size - self._at))
         self._at += len(piece)
         return piece
+
+    def read_at(self, at: int, count: int) -> bytes:
+        """Return *count* bytes from the place *at*, fewer at the end."""
+        return os.pread(self._fd, count, at)
+
+    def _hear(self) -> None:
+        # All that is there, not a line: the sooner the whole is known, the sooner it is judged as one.
+        more = self._news.read1(64 * 1024)
+        if not more:
+            raise SystemExit(1)  # the upload was given up, and so are we
+        *lines, self._heard = (self._heard + more).split(b"\n")
+        for line in lines:
+            *end, size = line.split()
+            self._whole, self._size = bool(end), int(size)
+        if self._whole:
+            self._when_whole(self._size)
 
 
 def confine(memory_bytes: int, cpu_s: int) -> None:
@@ -51,23 +68,34 @@ def confine(memory_bytes: int, cpu_s: int) -> None:
 
 
 def report(found: Inspection, out: BinaryIO) -> None:
-    """Write what was found: one line, then the texts one after another."""
+    """Write what was found: one line, then the texts and the listing one after another."""
     head = {
         "members": found.members,
         "expanded_bytes": found.expanded_bytes,
-        "warnings": found.warnings[:100],
+        "warnings": found.warnings,
         "texts": {name: len(text) for name, text in found.texts.items()},
     }
     out.write(json.dumps(head).encode() + b"\n")
     out.writelines(found.texts.values())
+    out.write(found.listing)
 
 
-def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
+def look(task: dict[str, Any], news: BufferedIOBase) -> Inspection:
+    """Inspect as *task* says; raises BadArchive."""
+    limits = Limits(**task["limits"])
+
+    def prescan(size: int) -> None:
+        if task["compression"] == "xz":
+            xz.prescan(growing.read_at, size, limits)
+
+    growing = Growing(task["fd"], news, prescan)
+    return inspect(growing.read, task["compression"], task["top"], limits)
+
+
+def main(argument: str, news: BufferedIOBase, out: BinaryIO) -> None:
     """Inspect as *argument* says; a refusal is an answer, not a failure."""
-    task = json.loads(argument)
-    growing = Growing(task["fd"], news)
     try:
-        report(inspect(growing.read, task["compression"], task["top"], Limits(**task["limits"])), out)
+        report(look(json.loads(argument), news), out)
     except BadArchive as refusal:
         out.write(json.dumps({"rule": refusal.rule, "detail": refusal.detail}).encode() + b"\n")
     except MemoryError:
@@ -77,4 +105,4 @@ def main(argument: str, news: BinaryIO, out: BinaryIO) -> None:
 
 if __name__ == "__main__":
     confine(512 * MIB, cpu_s=120)
-    main(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)
+    main(sys.argv[1], os.fdopen(0, "rb"), sys.stdout.buffer)

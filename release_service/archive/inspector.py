@@ -134,4 +134,4 @@ def _inspection(answer: bytes, status: int) -> Inspection:
     texts: dict[str, bytes] = {}
     for name, size in found["texts"].items():
         texts[name], rest = rest[:size], rest[size:]
-    return Inspection(found["members"], found["expanded_bytes"], tuple(found["warnings"]), texts)
+    return Inspection(found["members"], found["expanded_bytes"], tuple(found["warnings"]), texts, rest)

@@ -1,14 +1,16 @@
 """Read tar headers, one strict reading of each: v7, ustar, GNU long names, PAX.
 
-Nothing is unpacked: a member's content is skipped, or handed out where a caller asks for it.
+Nothing is unpacked: a member's content is skipped, hashed, or handed out where a caller asks for it.
 The specification is POSIX.1-2017 pax, "ustar Interchange Format"; GNU's long names as GNU tar writes them.
 """
 
+import hashlib
+import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from release_service.archive import Limits
+from release_service.archive import Limits, pax
 from release_service.errors import BadArchive, shown
 
 BLOCK = 512
@@ -25,22 +27,49 @@ class Kind(StrEnum):
 
 
 _KINDS = {b"0": Kind.FILE, b"\0": Kind.FILE, b"1": Kind.HARDLINK, b"2": Kind.SYMLINK, b"5": Kind.DIRECTORY}
-# Extended attributes, access control lists, SELinux labels.
-_FOREIGN = ("SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl.", "RHT.security.")
 # What the size field of a header cannot say, only PAX can.
 _TOO_LARGE_FOR_OCTAL = 8**11
 _LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
+_EXTENSIONS = {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}
+# Nobody writes more before one member: a global header, a local one, two long names.
+_MOST_EXTENSIONS = 8
+# An extended header of that many times the limit is no mistake.
+_BOMB = 16
+
+# name, mode, uid, gid, size, mtime, sum, type, target, magic and version; numbers of a device, prefix
+_FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
+_SUM = slice(148, 156)
+_BLANK_SUM = 8 * ord(" ")
+_USTAR, _GNU = b"ustar\0", b"ustar  \0"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One entry: names as text, without the slash that ends a directory's; *size* in bytes."""
+class Member(NamedTuple):
+    """One entry: names as text; *size* in bytes, *mtime* in seconds since 1970.
+
+    `path` is the name without the slash that ends a directory's.  `short_name` and `short_target`
+    are what the plain header says, where an extended one says the name and target.
+    """
 
     name: str
+    path: str
     kind: Kind
     size: int
     mode: int
+    mtime: float
     target: str
+    short_name: str
+    short_target: str
+
+
+class _Header(NamedTuple):
+    """The fields of one 512-byte header block."""
+
+    name: bytes
+    mode: int
+    size: int
+    mtime: int
+    kind: bytes
+    target: bytes
 
 
 class Reader:
@@ -52,21 +81,30 @@ class Reader:
         self._limits = limits
         self._left = 0
         self._padding = 0
+        self._records = 0
 
     def __iter__(self) -> Iterator[Member]:
-        """Yield each member; raises BadArchive.  Its content may be `read` until the next is asked for."""
+        """Yield each member; raises BadArchive.
+
+        Until the next one is asked for, its content may be taken, once: by `read` or by `digest`.
+        """
         while (header := self._next_header()) is not None:
             extra: dict[str, str] = {}
-            while header.kind in {_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL}:
+            extensions = 0
+            while header.kind in _EXTENSIONS:
+                extensions += 1
+                self._refuse_too_many(extensions)
                 more = self._extension(header)
                 if extra.keys() & more.keys():
-                    raise BadArchive("PAX", "Two extended headers of one member say the same thing twice.")
+                    raise BadArchive("PAX_TWICE", "Two extended headers of one member say the same thing twice.")
                 extra |= more
                 following = self._next_header()
                 if following is None:
                     raise BadArchive("EOF", "The archive ends after the extended header of a member.")
                 header = following
-            yield self._member(header, extra)
+            member = self._member(header, extra)
+            self._believe(member.size)
+            yield member
 
     def read(self, limit: int) -> bytes | None:
         """Return the current member's whole content, or None if it is longer than *limit* bytes."""
@@ -74,6 +112,14 @@ class Reader:
             return None
         content, self._left = self._pieces.take(self._left), 0
         return content
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the current member's content, as hex letters."""
+        sha256 = hashlib.sha256()
+        for piece in self._pieces.slices(self._left):
+            sha256.update(piece)
+        self._left = 0
+        return sha256.hexdigest()
 
     def finish(self) -> None:
         """Take what follows the end of the archive; raises BadArchive (TRAILING) if that is not little and zero."""
@@ -83,7 +129,7 @@ class Reader:
             if trailing > self._limits.trailing_bytes or piece.strip(b"\0"):
                 raise BadArchive("TRAILING", "More than padding follows the end of the archive.")
 
-    def _next_header(self) -> "_Header | None":
+    def _next_header(self) -> _Header | None:
         self._pieces.skip(self._left + self._padding)
         self._left = self._padding = 0
         block = self._pieces.take(BLOCK)
@@ -91,38 +137,51 @@ class Reader:
             if self._pieces.take(BLOCK) != _END:
                 raise BadArchive("EOF", "A single zero block stands in the archive: two end it, none interrupts it.")
             return None
-        header = _Header(block)
+        header = _header(block)
         self._left, self._padding = header.size, -header.size % BLOCK
         return header
 
-    def _extension(self, header: "_Header") -> dict[str, str]:
-        if header.size > self._limits.header_bytes:
-            raise BadArchive("BOMB_HEADER", f"An extended header is longer than {self._limits.header_bytes} bytes.")
-        content = self.read(self._limits.header_bytes) or b""
-        if header.kind in {_LONG_NAME, _LONG_LINK}:
+    def _refuse_too_many(self, extensions: int) -> None:
+        if extensions > _MOST_EXTENSIONS or self._records > self._limits.header_records:
+            raise BadArchive("BOMB_HEADER", "The archive has more extended headers than its members need.")
+
+    def _extension(self, header: _Header) -> dict[str, str]:
+        limit = self._limits.header_bytes
+        is_name = header.kind in {_LONG_NAME, _LONG_LINK}
+        if header.size > limit:
+            rule = "BOMB_HEADER" if is_name or header.size > _BOMB * limit else "PAX_LONG"
+            raise BadArchive(rule, f"An extended header is longer than {limit} bytes.")
+        content = self.read(limit) or b""
+        if is_name:
             key = "path" if header.kind == _LONG_NAME else "linkpath"
-            return {key: _text(content.removesuffix(b"\0"))}
-        records = _pax_records(content)
-        if any(key.startswith(_FOREIGN) for key in records):
-            raise BadArchive("PAX_XATTR", "An extended header carries extended attributes or access lists.")
+            return {key: pax.text(content.removesuffix(b"\0"))}
+        records = pax.records(content)
+        self._records += len(records)
         if header.kind == _PAX:
+            pax.judge_local(records)
             return records
-        if set(records) - {"comment"}:
-            raise BadArchive("PAX_GLOBAL", "A global extended header carries more than a comment.")
+        pax.judge_global(records)
         return {}
 
-    def _member(self, header: "_Header", extra: dict[str, str]) -> Member:
-        name = extra.get("path", header.name)
+    def _member(self, header: _Header, extra: dict[str, str]) -> Member:
+        short_name, short_target = pax.text(header.name), pax.text(header.target)
+        name, mtime = short_name, float(header.mtime)
+        if extra:
+            name = extra.get("path", short_name)
+            mtime = pax.mtime(extra["mtime"]) if "mtime" in extra else mtime
+            if "size" in extra:
+                self._resize(name, extra["size"])
         kind = _KINDS.get(header.kind)
-        if kind is None or any(key.startswith("GNU.sparse.") for key in extra):
+        if kind is None:
             raise BadArchive("TYPE", f"{shown(name)!r} is neither file, directory nor link.")
-        if kind is Kind.FILE and name.endswith("/"):
+        path = name
+        if name.endswith("/") and kind in {Kind.FILE, Kind.DIRECTORY}:
             kind = Kind.DIRECTORY  # how v7 spells one
-        if "size" in extra:
-            self._resize(name, extra["size"])
+            path = name[:-1]
         if kind is not Kind.FILE and self._left:
             raise BadArchive("TYPE", f"{shown(name)!r} is a {kind} and has content.")
-        return Member(name, kind, self._left, header.mode, extra.get("linkpath", header.target))
+        target = extra.get("linkpath", short_target)
+        return Member(name, path, kind, self._left, header.mode, mtime, target, short_name, short_target)
 
     def _resize(self, name: str, size: str) -> None:
         if not (size.isascii() and size.isdigit()) or len(size) > len(str(2**63)):
@@ -132,20 +191,35 @@ class Reader:
             raise BadArchive("PAX_SIZE", f"{shown(name)!r} has two sizes.")
         self._left, self._padding = int(size), -int(size) % BLOCK
 
+    def _believe(self, size: int) -> None:
+        """Refuse a member that is longer than all may be, once so much of it has come that it is no lie."""
+        if size > self._limits.expanded_bytes:
+            self._pieces.skip(self._limits.ratio_from_bytes)
+            raise BadArchive("BOMB_SIZE", f"A member alone is longer than {self._limits.expanded_bytes} bytes.")
 
-class _Header:
-    """The fields of one 512-byte header block."""
 
-    def __init__(self, block: bytes) -> None:
-        # The sum is of the block with its own field blank.
-        if _number(block[148:156]) != sum(block[:148]) + sum(block[156:]) + 8 * ord(" "):
-            raise BadArchive("CORRUPT", "A header block's check sum is wrong.")
-        prefix = _until_nul(block[345:500]) if block[257:263] == b"ustar\0" else b""
-        self.name = _text(b"/".join(filter(None, [prefix, _until_nul(block[:100])])))
-        self.mode = _number(block[100:108])
-        self.size = _number(block[124:136])
-        self.kind = block[156:157]
-        self.target = _text(_until_nul(block[157:257]))
+def _header(block: bytes) -> _Header:
+    name, mode, uid, gid, size, mtime, check, kind, target, magic, major, minor, prefix = _FIELDS.unpack(block)
+    # The sum is of the block with its own field blank.
+    if _number(check) != sum(block) - sum(block[_SUM]) + _BLANK_SUM:
+        raise BadArchive("CORRUPT", "A header block's check sum is wrong.")
+    for number in (uid, gid, major, minor):
+        # Not ours to judge; but where Python's tarfile finds letters, it takes the archive to be over.
+        _number(number, is_signed=True)
+    name = _until_nul(name)
+    if prefix[0]:
+        name = _prefixed(name, prefix, magic)
+    moment = _number(mtime, is_signed=True)
+    return _Header(name, _number(mode), _number(size), moment, kind, _until_nul(target))
+
+
+def _prefixed(name: bytes, prefix: bytes, magic: bytes) -> bytes:
+    if magic.startswith(_USTAR):
+        return b"/".join(filter(None, [_until_nul(prefix), name]))
+    if magic != _GNU:  # which has times there
+        # Some readers take it for the prefix of a name whatever the magic is.
+        raise BadArchive("PATH", f"{shown(pax.text(name))!r} has something where other formats have more of its name.")
+    return name
 
 
 class _Pieces:
@@ -156,30 +230,32 @@ class _Pieces:
         self._piece = b""
         self._at = 0
 
-    def _slices(self, count: int) -> Iterator[bytes]:
+    def slices(self, count: int) -> Iterator[memoryview]:
+        """Yield exactly *count* bytes, without copying them."""
         while count:
             if self._at == len(self._piece):
-                self._piece, self._at = next(self._pieces, b""), 0
-                if not self._piece:
-                    raise BadArchive("EOF", "The archive ends too early.")
-            end = min(len(self._piece), self._at + count)
-            yield (self._piece[self._at : end] if end - self._at < len(self._piece) else self._piece)
-            count -= end - self._at
-            self._at = end
+                self._next()
+            part = memoryview(self._piece)[self._at : self._at + count]
+            self._at += len(part)
+            count -= len(part)
+            yield part
 
     def take(self, count: int) -> bytes:
         """Return exactly *count* bytes."""
-        return b"".join(self._slices(count))
+        end = self._at + count
+        if end <= len(self._piece):
+            taken = self._piece[self._at : end]
+            self._at = end
+            return taken
+        return b"".join(self.slices(count))
 
     def skip(self, count: int) -> None:
         """Pass over *count* bytes without copying them."""
         here = len(self._piece) - self._at
         while count > here:
             count -= here
-            self._piece, self._at = next(self._pieces, b""), 0
+            self._next()
             here = len(self._piece)
-            if not here:
-                raise BadArchive("EOF", "The archive ends too early.")
         self._at += count
 
     def rest(self) -> Iterator[bytes]:
@@ -187,44 +263,31 @@ class _Pieces:
         yield self._piece[self._at :]
         yield from self._pieces
 
+    def _next(self) -> None:
+        self._piece, self._at = next(self._pieces, b""), 0
+        if not self._piece:
+            raise BadArchive("EOF", "The archive ends too early.")
+
 
 def _until_nul(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
-def _text(name: bytes) -> str:
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadArchive("PATH_ENC", f"A member's name is not UTF-8: {shown(name)}.") from None
-
-
-def _number(field: bytes) -> int:
-    """Octal digits that end in spaces or NULs, or GNU's base-256 for what is larger."""
-    if field[0] & 0x80:
-        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+def _number(field: bytes, *, is_signed: bool = False) -> int:
+    """Octal digits that end in spaces or NULs, or GNU's base-256 for what is larger, or less than nothing."""
     digits = _until_nul(field).strip(b" ")
-    if digits.strip(b"01234567"):
-        raise BadArchive("CORRUPT", "A number in a header block is not octal.")
-    return int(digits, 8) if digits else 0
+    if not digits:
+        return 0
+    if digits.isdigit():
+        try:
+            return int(digits, 8)
+        except ValueError:
+            pass
+    elif field[0] == _BASE_256:
+        return int.from_bytes(field[1:], "big")
+    elif field[0] == _BASE_256_NEGATIVE and is_signed:
+        return int.from_bytes(field, "big", signed=True)
+    raise BadArchive("CORRUPT", "A number in a header block is not octal.")
 
 
-def _pax_records(content: bytes) -> dict[str, str]:
-    """Read ``<length> <key>=<value>`` records, a newline after each; the length counts itself."""
-    records: dict[str, str] = {}
-    at = 0
-    while at < len(content):
-        length, _, _ = content[at : at + 8].partition(b" ")
-        if not length.isdigit() or not len(length) < int(length) <= len(content) - at:
-            raise _malformed_pax()
-        record = content[at : at + int(length)]
-        at += int(length)
-        key, equals, value = record[len(length) + 1 : -1].partition(b"=")
-        if not equals or record[-1:] != b"\n" or _text(key) in records:
-            raise _malformed_pax()
-        records[_text(key)] = _text(value)
-    return records
-
-
-def _malformed_pax() -> BadArchive:
-    return BadArchive("PAX", "An extended header is malformed.")
+_BASE_256, _BASE_256_NEGATIVE = 0x80, 0xFF

@@ -15,6 +15,9 @@ from release_service.errors import TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
 from release_service.version import Version
 
+# The text that says what is in the tarball (docs/decisions/0013); no archive has a member of this name at its top.
+LISTING = "/listing"
+
 
 def find(session: Session, name: TarballName) -> Release | None:
     """Return the release that holds or claims this module and version, with its files."""
@@ -58,7 +61,7 @@ def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
     if not lower:
         return {}
     _, id_ = max(lower)
-    texts = session.scalars(select(ReleaseText).where(ReleaseText.release_id == id_))
+    texts = session.scalars(select(ReleaseText).where(ReleaseText.release_id == id_, ReleaseText.name != LISTING))
     return {text.name: zlib.decompress(text.deflated) for text in texts}
 
 

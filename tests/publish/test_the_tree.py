@@ -1,13 +1,26 @@
 """What stands in the tree after a publication, byte for byte."""
 
 import json
+import zlib
 
+from sqlalchemy import select
+
+from archives import COMPRESS, END, file, symlink
 from builders import a_tarball
 from release_service import checksum
+from release_service.db.releases import LISTING
+from release_service.db.tables import ReleaseText
 from uploads import Uploads
 
 NEWS_48_0 = "48.0\n====\n\n* Hello\n* World\n"
 NEWS_48_1 = "48.1\n====\n\n* Hello again\n* Universe\n\n" + NEWS_48_0
+
+
+def listing_of(uploads: Uploads) -> bytes:
+    """Return the listing of the only release there is."""
+    with uploads.parts.service.transactions.begin() as session:
+        deflated = session.scalars(select(ReleaseText.deflated).where(ReleaseText.name == LISTING)).one()
+    return zlib.decompress(deflated)
 
 
 def test_a_first_release_stands_in_the_tree_with_all_that_belongs_to_it(uploads: Uploads) -> None:
@@ -91,8 +104,24 @@ def test_release_json_says_where_it_comes_from_and_names_nobody_by_mail(uploads:
     assert document["proof"]["project_path"] == "GNOME/gtk"
     assert document["proof"]["sha"] == "714a629c0b401fdce83e847fc9589983fc6f46bc"
     assert document["archive"]["members"] == 1
+    listing = listing_of(uploads)
+    assert listing.endswith(b"  gtk-4.18.1/meson.build\n")
+    assert document["archive"]["listing_sha256"] == checksum.digest(listing)
     assert "@" not in text
     assert "the-token-id" not in text
+
+
+def test_case_twins_and_links_to_nothing_are_told_and_stand_in_release_json(uploads: Uploads) -> None:
+    archive = file("gtk-4.18.1/Makefile") + file("gtk-4.18.1/makefile") + symlink("gtk-4.18.1/link", "nothing") + END
+    answer = uploads.post("gtk-4.18.1.tar.xz", COMPRESS["xz"](archive))
+    warnings = [
+        "gtk-4.18.1/makefile differs from another member in upper and lower case only",
+        "gtk-4.18.1/link is a symbolic link to nothing in the archive",
+    ]
+    assert answer.status_code == 201
+    assert all(f"warning: {warning}" in answer.text for warning in warnings)
+    document = json.loads(uploads.read("sources/gtk/4.18/gtk-4.18.1.release.json"))
+    assert document["archive"]["warnings"] == warnings
 
 
 def test_an_unchanged_index_is_not_written_again(uploads: Uploads) -> None:

@@ -50,7 +50,10 @@ class ReleaseFile(Base):
 
 
 class ReleaseText(Base):
-    """NEWS and ChangeLog as the tarball has them, zlib-compressed: the next version is compared with these."""
+    """NEWS and ChangeLog as the tarball has them, and its listing, zlib-compressed.
+
+    The next version is compared with the first two, the tag with the listing (docs/decisions/0013).
+    """
 
     __tablename__ = "release_texts"
     __table_args__ = (UniqueConstraint("release_id", "name"),)
