@@ -21,7 +21,9 @@ class WeakSignature(BadSignature):
 
     code = "weak_signature"
     title = "The signature is too weak"
-    remedy = "Sign again with: gpg --digest-algo SHA512 --armor --detach-sign TARBALL; with RSA >= 2048, ECDSA or Ed25519."
+    remedy = (
+        "Sign again with: gpg --digest-algo SHA512 --armor --detach-sign TARBALL; with RSA >= 2048, ECDSA or Ed25519."
+    )
 
 
 class SignatureOutOfTime(BadSignature):
@@ -61,7 +63,9 @@ class BadCertificate(Refused):
 
     code = "bad_certificate"
     title = "The public key is refused"
-    remedy = "Export it with: gpg --armor --export-options export-minimal --export FINGERPRINT; and send that untouched."
+    remedy = (
+        "Export it with: gpg --armor --export-options export-minimal --export FINGERPRINT; and send that untouched."
+    )
 
     def __init__(self, rule: str, detail: str, *, remedy: str | None = None) -> None:
         """Keep the class of the *rule*, upper case, beside the sentence that names the offender."""

@@ -32,11 +32,12 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A primary key or a subkey that may sign tarballs: fingerprint, and from when until when."""
+    """A primary key or a subkey that may sign tarballs: from when until when, and whether its owner has revoked it."""
 
     fingerprint: str
     created_at: datetime
     expires_at: datetime | None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Certificate:
     """One public key with its subkeys, every signature of its own in it verified.
 
     `fingerprint`: the primary key's; `user_ids`: escaped, as they may be shown; `expires_at`: None for never;
-    `signing`: the keys that may sign, none where the owner has revoked the certificate (`revoked`);
-    `packets`: the least that a verifier needs, to be kept and published (`keyring.armoured`).
+    `signing`: the keys made for signing, the primary first, also those that have expired or were revoked;
+    `revoked`: the owner has revoked it all;  `packets`: the least that a verifier needs, to be kept and published (`keyring.armoured`).
     """
 
     fingerprint: str
@@ -58,8 +59,8 @@ class Certificate:
 
     @property
     def signing_fingerprints(self) -> tuple[str, ...]:
-        """The fingerprints of the keys that may sign, the primary first."""
-        return tuple(key.fingerprint for key in self.signing)
+        """The fingerprints of the keys for signing that are not revoked, the primary first."""
+        return tuple(key.fingerprint for key in self.signing if not (key.revoked or self.revoked))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from release_service.openpgp.malformed import Malformed
 
 SIGNATURE = "PGP SIGNATURE"
 PUBLIC_KEY = "PGP PUBLIC KEY BLOCK"
-_SECRET_KEY = "PGP PRIVATE KEY BLOCK"
+_PRIVATE_KEY = "PGP PRIVATE KEY BLOCK"
 _CLEAR_TEXT = "PGP SIGNED MESSAGE"
 
 # Every packet's first octet has this bit, and no ASCII has it.
@@ -70,7 +70,7 @@ def _content(lines: list[str], label: str) -> list[str]:
     """Return what is between the first line and the last, which must be the block's."""
     if lines[0] == f"-----BEGIN {_CLEAR_TEXT}-----":
         raise Malformed("CLEARTEXT", "It is a clear-signed text, not a detached signature.")
-    if lines[0] == f"-----BEGIN {_SECRET_KEY}-----":
+    if lines[0] == f"-----BEGIN {_PRIVATE_KEY}-----":
         raise Malformed("SECRET", "It is a block of a secret key.")
     if lines[0] != f"-----BEGIN {label}-----":
         raise Malformed("ARMOUR", f"It does not begin with -----BEGIN {label}-----, but with: {shown(lines[0], 60)}.")

@@ -104,7 +104,9 @@ def _says_nothing_unprotected(found: SignaturePacket) -> None:
     for subpacket in found.unhashed:
         if subpacket.kind not in _UNPROTECTED:
             kind = subpacket.kind
-            raise Malformed("UNHASHED", f"A subpacket of the kind {kind} is in the area that the signature leaves open.")
+            raise Malformed(
+                "UNHASHED", f"A subpacket of the kind {kind} is in the area that the signature leaves open."
+            )
 
 
 def _issuer(found: SignaturePacket) -> str:

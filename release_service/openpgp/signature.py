@@ -56,7 +56,7 @@ class SignaturePacket:
     def is_by(self, fingerprint: str) -> bool:
         """Say whether it names the key *fingerprint* as its issuer.  (Raises: Malformed, where it names two.)"""
         fingerprints, key_ids = self.issuers()
-        if fingerprints and key_ids and {name[-16:] for name in fingerprints} != key_ids or len(fingerprints) > 1:
+        if len(fingerprints) > 1 or len(key_ids | {name[-16:] for name in fingerprints}) > 1:
             raise Malformed("ISSUER", "A signature names two issuers.")
         return fingerprint in fingerprints if fingerprints else key_ids == {fingerprint[-16:]}
 
