@@ -45,8 +45,8 @@ class Certificate:
     """One public key with its subkeys, every signature of its own in it verified.
 
     `fingerprint`: the primary key's; `user_ids`: escaped, as they may be shown; `expires_at`: None for never;
-    `signing`: the keys made for signing, the primary first, also those that have expired or were revoked;
-    `revoked`: the owner has revoked it all;  `packets`: the least that a verifier needs, to be kept and published (`keyring.armoured`).
+    `revoked`: the owner has revoked it all; `signing`: the keys made for signing, the primary first, also those that
+    have expired or were revoked; `packets`: the least that a verifier needs, to be kept and published (`keyring`).
     """
 
     fingerprint: str

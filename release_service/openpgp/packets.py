@@ -115,13 +115,12 @@ def read(data: bytes, most: int) -> list[Packet]:
 
 
 def write(packet: Packet) -> bytes:
-    """Return the octets of *packet*, as GnuPG writes it: in the old format where that has its tag."""
-    size = len(packet.body)
-    if packet.tag >= 16:  # noqa: PLR2004 - the old format has four bits for the tag
-        length = bytes([size]) if size < _ONE else (size - _ONE + (_ONE << 8)).to_bytes(2, "big")
-        return bytes([_PACKET | _NEW | packet.tag]) + length + packet.body
-    kind = 0 if size <= 0xFF else 1  # noqa: PLR2004 - what one octet holds
-    return bytes([_PACKET | packet.tag << 2 | kind]) + size.to_bytes(1 << kind, "big") + packet.body
+    """Return the octets of *packet* with the shortest header of the old format, as GnuPG writes those that we keep.
+
+    Tags below 16 and bodies below 64 KiB, which is all that we keep.
+    """
+    octets = 1 if len(packet.body) < 1 << 8 else 2
+    return bytes([_PACKET | packet.tag << 2 | octets - 1]) + len(packet.body).to_bytes(octets, "big") + packet.body
 
 
 def subpacket_length(octets: Octets) -> int:
