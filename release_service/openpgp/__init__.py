@@ -19,7 +19,7 @@ class Signature:
 
     `issuer`: the fingerprint of the key or subkey that says to have made it, 40 upper-case hex digits;
     `created_at`, `expires_at`: as it says, with a zone; `digest`, `algorithm`: names, for example SHA512 and EdDSA;
-    `packet`: the one packet, its header in the shortest form.
+    `packet`: the one packet, written anew: nobody can spell the same signature in two ways.
     """
 
     issuer: str

@@ -55,17 +55,17 @@ def armoured(found: Signature) -> str:
 
 
 def _signature(data: bytes) -> Signature:
-    packet = _only_packet(data)
-    found = signature.read(packet.body)
+    found = signature.read(_only_packet(data).body)
     for rule in RULES:
         rule(found)
+    issuer = _issuer(found)
     return Signature(
-        issuer=_issuer(found),
+        issuer=issuer,
         created_at=found.created_at,
         expires_at=found.expires_at,
         digest=algorithms.digest_name(found.digest),
         algorithm=algorithms.signing_name(found.algorithm),
-        packet=packets.write(packet),
+        packet=_rewritten(found, issuer),
     )
 
 
@@ -102,7 +102,7 @@ def _says_what_we_understand(found: SignaturePacket) -> None:
 
 def _says_nothing_unprotected(found: SignaturePacket) -> None:
     for subpacket in found.unhashed:
-        if subpacket.kind not in _UNPROTECTED:
+        if subpacket.kind not in _UNPROTECTED or subpacket.critical:
             kind = subpacket.kind
             raise Malformed(
                 "UNHASHED", f"A subpacket of the kind {kind} is in the area that the signature leaves open."
@@ -118,6 +118,13 @@ def _issuer(found: SignaturePacket) -> str:
     if fingerprints != {issuer} or not key_ids <= {issuer[-16:]}:
         raise Malformed("ISSUER", f"It names {issuer} and another key as its issuer.")
     return issuer
+
+
+def _rewritten(found: SignaturePacket, issuer: str) -> bytes:
+    """Return the packet anew: unprotected it says the issuer's key id, as GnuPG has it, whatever it said before."""
+    open_area = bytes([9, subpackets.ISSUER]) + bytes.fromhex(issuer[-16:])
+    body = found.signed_part + len(open_area).to_bytes(2, "big") + open_area + found.left + found.numbers
+    return packets.write(packets.Packet(packets.SIGNATURE, body))
 
 
 RULES = (_is_of_a_binary_document, _is_strong, _says_what_we_understand, _says_nothing_unprotected)

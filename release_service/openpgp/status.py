@@ -23,15 +23,18 @@ _VALID = re.compile(
     rb"4 0 \d+ \d+ 00 (?P<primary>[0-9A-F]{40})"
 )
 _ONCE = ("NEWSIG", "GOODSIG", "VALIDSIG")
-# Said beside a good signature: which keys were considered, what the signature notes.
+# Said beside a good signature: which keys were considered, what the signature notes; KEYEXPIRED also of a subkey that
+# has nothing to do with it (doc/DETAILS of GnuPG), while EXPKEYSIG is about the key that made it.
 _WITHOUT_MEANING = frozenset(
     {
+        "KEYEXPIRED",
         "KEY_CONSIDERED",
         "NOTATION_DATA",
         "NOTATION_FLAGS",
         "NOTATION_NAME",
         "POLICY_URL",
         "SIG_ID",
+        "SIG_SUBPACKET",
         "VERIFICATION_COMPLIANCE_MODE",
     }
 )

@@ -202,6 +202,11 @@ BAD: dict[str, tuple[type[Refused], str, bytes]] = {
     "two-issuers": (BadSignature, "SUBPACKET", saying(ME, EVE.names_itself, CREATION)),
     "other-issuer-unprotected": (BadSignature, "ISSUER", open_area(EVE.names_itself)),
     "other-key-id-unprotected": (BadSignature, "ISSUER", open_area(sub(ISSUER, EVE.fingerprint[-8:]))),
+    "critical-key-id-unprotected": (
+        BadSignature,
+        "UNHASHED",
+        open_area(sub(ISSUER, ADA.fingerprint[-8:], critical=True)),
+    ),
     "key-id-of-four-octets": (BadSignature, "ISSUER", open_area(sub(ISSUER, ADA.fingerprint[-4:]))),
     "issuer-of-version-6": (BadSignature, "ISSUER", saying(sub(FINGERPRINT, b"\x06" + bytes(32)), CREATION)),
     "issuer-cut": (BadSignature, "ISSUER", saying(sub(FINGERPRINT, b"\x04" + bytes(16)), CREATION)),
