@@ -147,19 +147,32 @@ class ForgedKey:
         r, s = decode_dss_signature(self.private.sign(digest, ec.ECDSA(Prehashed(algorithm))))
         return mpi(r) + mpi(s)
 
-    def certify(self, *more: bytes, user_id: bytes = USER_ID, born: datetime = BORN, digest: int = SHA512) -> bytes:
+    def certify(
+        self,
+        *more: bytes,
+        user_id: bytes = USER_ID,
+        born: datetime = BORN,
+        digest: int = SHA512,
+        flags: bytes | None = b"\x03",
+    ) -> bytes:
         """Return a user id and this key's signature over it, *more* subpackets in it."""
         data = self.signed_form + b"\xb4" + len(user_id).to_bytes(4, "big") + user_id
-        hashed = [self.names_itself, sub(CREATED, seconds(born)), *more]
-        return framed(user_id, USER_ID_TAG) + framed(self.sign(data, kind=0x13, hashed=hashed, digest=digest))
+        said = [self.names_itself, sub(CREATED, seconds(born)), *([sub(FLAGS, flags)] if flags else []), *more]
+        return framed(user_id, USER_ID_TAG) + framed(self.sign(data, kind=0x13, hashed=said, digest=digest))
 
-    def bind(self, subkey: "ForgedKey", *more: bytes, back: bytes | None = None, digest: int = SHA512) -> bytes:
+    def bind(
+        self,
+        subkey: "ForgedKey",
+        *more: bytes,
+        back: bytes | None = None,
+        digest: int = SHA512,
+        flags: bytes | None = b"\x02",
+    ) -> bytes:
         """Return *subkey* bound to this key for signing; *back* replaces the back-signature that it should have."""
         data = self.signed_form + subkey.signed_form
-        embedded = subkey.back(self) if back is None else back
-        flags = [] if more else [sub(FLAGS, b"\x02")]
-        hashed = [self.names_itself, sub(CREATED, seconds(BORN)), *flags, *more, *([embedded] if embedded else [])]
-        return framed(subkey.body, SUBKEY) + framed(self.sign(data, kind=0x18, hashed=hashed, digest=digest))
+        said = [self.names_itself, sub(CREATED, seconds(BORN)), *([sub(FLAGS, flags)] if flags else []), *more]
+        said.append(subkey.back(self) if back is None else back)
+        return framed(subkey.body, SUBKEY) + framed(self.sign(data, kind=0x18, hashed=said, digest=digest))
 
     def back(self, primary: "ForgedKey", *, kind: int = 0x19, digest: int = SHA512) -> bytes:
         """Return the subpacket with this subkey's consent to be bound to *primary*."""
@@ -213,7 +226,7 @@ class Gpg:
         """Make a key, a month old; return its fingerprint."""
         born = NOW - timedelta(days=30)
         self("--quick-generate-key", f"{name} <{name}@example.org>", kind, usage, ends, at=born)
-        return self.fingerprints(name)[0]
+        return self.fingerprints(f"<{name}@example.org>")[0]
 
     def fingerprints(self, key: str) -> list[str]:
         """Return the fingerprints of *key* and its subkeys."""

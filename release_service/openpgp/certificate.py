@@ -128,10 +128,10 @@ def _expiry(primary: Key, direct: Own | None, bound: Sequence[Own]) -> datetime 
 
 
 def _may_sign(direct: Own | None, bound: Sequence[Own]) -> bool:
-    """Say whether the primary key may sign: by the same signatures; where none says anything, it may."""
+    """Say whether the primary key may sign: by the same signatures; where none says anything, it may not (sqv)."""
     newest_first = sorted(bound, key=lambda own: own.said.created_at, reverse=True)
     said = (own.flags for own in (direct, *newest_first) if own)
-    return bool(next((flags for flags in said if flags is not None), MAY_SIGN) & MAY_SIGN)
+    return bool(next((flags for flags in said if flags is not None), 0) & MAY_SIGN)
 
 
 def _user_ids(binder: Binder, parts: Sequence[Signed]) -> Iterator[_UserId]:
@@ -184,8 +184,7 @@ def _bound_for_signing(binder: Binder, part: Signed, key: Key, data: bytes) -> O
     bound = binder.own(part, binding.SUBKEY, data)
     if bound is None:
         raise Malformed("BINDING", f"The subkey {key.fingerprint} is not bound to the key.")
-    by_algorithm = MAY_SIGN if key.may_sign_by_algorithm else 0
-    if not (by_algorithm if bound.flags is None else bound.flags) & MAY_SIGN:
+    if not (bound.flags or 0) & MAY_SIGN:
         return None
     key.check()
     binder.check_back(bound, key)

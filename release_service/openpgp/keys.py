@@ -62,11 +62,6 @@ class Key:
         """How it goes into a digest."""
         return b"\x99" + len(self.body).to_bytes(2, "big") + self.body
 
-    @property
-    def may_sign_by_algorithm(self) -> bool:
-        """Whether signatures can be made with it at all."""
-        return self.algorithm not in {2, 16, 18, 25, 26}
-
     def check(self) -> None:
         """Hold that it is strong, and of an algorithm that signs and that we know.  (Raises: Malformed.)"""
         algorithms.signing_name(self.algorithm)

@@ -33,8 +33,8 @@ def check(certificate: Certificate, *, directory: Path | None = None) -> None:
     if primary[_VALIDITY] in _UNUSABLE or primary[_EXPIRES] != expires:
         raise BadCertificate("OPINIONS", "gpg finds that it has expired, was revoked, or ends at another time.")
     signing = any(key.fingerprint == certificate.fingerprint for key in certificate.signing)
-    if ("s" in primary[_CAPABILITIES]) != signing:
-        raise BadCertificate("OPINIONS", "gpg does not agree on whether the primary key may sign.")
+    if signing and "s" not in primary[_CAPABILITIES]:
+        raise BadCertificate("OPINIONS", "gpg does not agree that the primary key may sign.")
 
 
 def _rows(certificate: Certificate, directory: Path | None) -> list[list[str]]:

@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -134,11 +134,34 @@ def _second_opinion(home: Path, tarball: int | Path) -> None:
     if sqv is None:
         return
     command = [sqv, "--keyring", str(home / _KEYRING), str(home / _SIGNATURE), "/dev/stdin"]
-    with _opened(tarball) as fd:
+    with _piped(tarball) as fd:
         said = gpg.run(command, home, stdin=fd, timeout_s=TIMEOUT_S)
     if said.exit_status != 0:
         log.error("signature_opinions_differ", accepted_by="gpgv", refused_by="sqv")
         raise BadSignature("OPINIONS", "gpgv accepts it, and sqv does not.")
+
+
+@contextmanager
+def _piped(tarball: int | Path) -> Iterator[int]:
+    """Give the end of a pipe through which the tarball comes: sqv would map a file, all of it, into its memory."""
+    end, begin = os.pipe()
+    with ThreadPoolExecutor(1) as beside:
+        fed = beside.submit(_feed, tarball, begin)
+        try:
+            yield end
+        finally:
+            os.close(end)
+    fed.result()
+
+
+def _feed(tarball: int | Path, begin: int) -> None:
+    try:
+        # Who has seen enough reads no more.
+        with _opened(tarball) as fd, suppress(BrokenPipeError):
+            while os.splice(fd, begin, _CHUNK_BYTES):
+                pass
+    finally:
+        os.close(begin)
 
 
 @contextmanager

@@ -149,28 +149,26 @@ BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
         lambda: ADA.certificate(direct=ADA.revoke(data=EVE.signed_form)),
     ),
     "expired": (CertificateNotUsable, "EXPIRED", lambda: ADA.certificate(certification=ADA.certify(ends_after(30)))),
+    "says-nothing-about-signing": (
+        CertificateNotUsable,
+        "NO_SIGNING_KEY",
+        lambda: ADA.certificate(certification=ADA.certify(flags=None)),
+    ),
     "may-only-certify": (
         CertificateNotUsable,
         "NO_SIGNING_KEY",
-        lambda: ADA.certificate(certification=ADA.certify(sub(FLAGS, b"\x01"))),
+        lambda: ADA.certificate(certification=ADA.certify(flags=b"\x01")),
     ),
     "the-only-signing-subkey-has-expired": (
         CertificateNotUsable,
         "NO_SIGNING_KEY",
-        lambda: ADA.certificate(
-            ADA.bind(SUB, ends_after(30), sub(FLAGS, b"\x02")), certification=ADA.certify(sub(FLAGS, b"\x01"))
-        ),
+        lambda: ADA.certificate(ADA.bind(SUB, ends_after(30)), certification=ADA.certify(flags=b"\x01")),
     ),
     # Subkeys
     "a-subkey-that-nothing-binds": (BadCertificate, "BINDING", lambda: GOOD + framed(SUB.body, SUBKEY)),
     "a-subkey-bound-by-another": (BadCertificate, "BINDING", lambda: GOOD + EVE.bind(SUB)),
     "a-subkey-bound-over-nothing": (BadCertificate, "SELF_SIGNATURE", lambda: GOOD + bound_over_nothing()),
     "no-back-signature": (BadCertificate, "BACK_SIGNATURE", lambda: GOOD + ADA.bind(SUB, back=b"")),
-    "no-back-signature-and-no-flags": (
-        BadCertificate,
-        "BACK_SIGNATURE",
-        lambda: GOOD + ADA.bind(SUB, sub(30), back=b""),
-    ),
     "adopted-subkey": (BadCertificate, "BACK_SIGNATURE", lambda: GOOD + ADA.bind(SUB, back=SUB.back(EVE))),
     "back-signature-by-the-primary-key": (
         BadCertificate,
@@ -219,7 +217,8 @@ GOOD_ONES: dict[str, tuple[int, Callable[[], bytes]]] = {
     "p-256": (1, lambda: forged("ecdsa", "p256").certificate()),
     "signing-subkey": (2, lambda: GOOD + ADA.bind(SUB)),
     "rsa-subkey": (2, lambda: GOOD + ADA.bind(BOB)),
-    "subkey-only": (1, lambda: ADA.certificate(ADA.bind(SUB), certification=ADA.certify(sub(FLAGS, b"\x01")))),
+    "subkey-only": (1, lambda: ADA.certificate(ADA.bind(SUB), certification=ADA.certify(flags=b"\x01"))),
+    "subkey-that-says-nothing-about-signing": (1, lambda: GOOD + ADA.bind(SUB, flags=None, back=b"")),
     "revoked-subkey": (
         1,
         lambda: GOOD + framed(SUB.body, SUBKEY) + REVOKED_SUBKEY + ADA.bind(SUB)[len(framed(SUB.body, SUBKEY)) :],
@@ -300,7 +299,7 @@ def test_a_secret_key_that_gpg_exports_is_named_as_what_it_is(gpg: Gpg) -> None:
 
 
 def test_what_is_not_needed_to_verify_is_not_kept() -> None:
-    encryption = ADA.bind(EVE, sub(FLAGS, b"\x0c"), back=b"")
+    encryption = ADA.bind(EVE, flags=b"\x0c", back=b"")
     by_others = framed(EVE.sign(b"x", kind=0x10))
     found = certificate.read(
         GOOD + by_others + framed(b"\x05\x01jpeg", 17, "new") + encryption + ADA.bind(SUB), now=NOW
