@@ -312,6 +312,36 @@ def test_a_key_that_gpg_has_revoked_is_not_registered(gpg: Gpg) -> None:
 
 
 @pytest.mark.real
+def test_the_revocation_that_gpg_keeps_for_a_key_revokes_it(gpg: Gpg) -> None:
+    primary = gpg.new_key("leaked")
+    known = certificate.register(gpg.export(primary), now=NOW)
+    assert certificate.revoke(known, gpg.revocation(primary), now=NOW).revoked
+    gpg.revoke(primary)
+    assert certificate.revoke(known, gpg.revocation(primary), now=NOW) == certificate.read(gpg.export(primary), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("rule", "revocation"),
+    [
+        ("EMPTY", b""),
+        ("SIZE", bytes(70_000)),
+        ("CUT", ADA.revoke()[:-1]),
+        ("REVOCATION", GOOD),
+        ("REVOCATION", ADA.revoke() * 2),
+        ("REVOCATION", ADA.revoke(kind=0x28)),
+        ("REVOCATION", EVE.revoke()),
+        ("SELF_SIGNATURE", ADA.revoke(data=EVE.signed_form)),
+    ],
+)
+def test_only_its_owner_revokes_a_key(rule: str, revocation: bytes) -> None:
+    known = certificate.read(GOOD, now=NOW)
+    assert certificate.revoke(known, ADA.revoke(), now=NOW).revoked
+    with pytest.raises(BadCertificate) as refused:
+        certificate.revoke(known, revocation, now=NOW)
+    assert refused.value.rule == rule, refused.value.detail
+
+
+@pytest.mark.real
 def test_a_secret_key_that_gpg_exports_is_named_as_what_it_is(gpg: Gpg) -> None:
     primary = gpg.new_key("exported")
     with pytest.raises(SecretKeySent, match="SECRET"):
