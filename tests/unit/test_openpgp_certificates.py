@@ -15,7 +15,9 @@ from signatures import (
     BORN,
     CREATED,
     EMBEDDED,
+    EXPIRES,
     FLAGS,
+    ISSUER,
     KEY_EXPIRES,
     LITERAL,
     NOW,
@@ -40,6 +42,7 @@ ADA, EVE, SUB, BOB = forged(), forged("eve"), forged("sub"), forged("bob", "rsa2
 P256 = forged("ecdsa", "p256")
 GOOD = ADA.certificate()
 DAY = 86400
+EVE_ID = sub(ISSUER, EVE.fingerprint[-8:])
 NAME = framed(USER_ID, USER_ID_TAG)
 
 
@@ -156,6 +159,22 @@ BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
         "CRITICAL",
         lambda: ADA.certificate(certification=ADA.certify(sub(99, critical=True))),
     ),
+    "a-certification-that-has-expired": (
+        BadCertificate,
+        "USER_ID",
+        lambda: ADA.certificate(certification=ADA.certify(sub(EXPIRES, (86400).to_bytes(4, "big")))),
+    ),
+    "a-policy-with-a-line": (
+        BadCertificate,
+        "TEXT",
+        lambda: ADA.certificate(certification=ADA.certify(sub(26, b"https://a/\n[GNUPG:] x"))),
+    ),
+    "a-certification-that-names-two": (
+        BadCertificate,
+        "ISSUER",
+        lambda: GOOD + framed(ADA.sign(b"x", unhashed=[EVE_ID])),
+    ),
+    "a-digest-that-is-quoted-wrongly": (BadCertificate, "SELF_SIGNATURE", lambda: GOOD[:-70] + b"??" + GOOD[-68:]),
     "made-in-the-future": (BadCertificate, "TIME", FUTURE.certificate),
     "signed-in-the-future": (
         BadCertificate,
