@@ -27,6 +27,13 @@ def news_files(texts: Mapping[str, bytes], previous: Mapping[str, bytes]) -> dic
     return {ext: content for ext, content in found.items() if content}
 
 
+def keys(release: Release) -> set[str]:
+    """Return the keys of the tarball and of all that `beside` makes."""
+    exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
+    name = tarball_name(release)
+    return {paths.tarball_key(name)} | {paths.release_key(name, ext) for ext in exts}
+
+
 def beside(release: Release) -> list[dict[str, bytes]]:
     """Return {key: content} of what is stored after the tarball, in steps: each step once the last is there.
 
