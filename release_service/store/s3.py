@@ -9,7 +9,6 @@ import base64
 import contextlib
 import hashlib
 import os
-import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,13 +21,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from release_service import paths
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
 from release_service.store import Document, Source, Staged
-from release_service.store.s3_reader import Reader, authorities, code
+from release_service.store.s3_reader import Reader, code, trusted
 
 _PIECE_BYTES = 1024 * 1024
 _TIMEOUT_S = 30.0
 _URL_LIFETIME_S = 3600
 _TRIES = 3
-_CONNECTIONS = 32
 _EXISTS = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "409"}
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -53,11 +51,11 @@ class S3Store:
                 connect_timeout=5,
                 read_timeout=_TIMEOUT_S,
                 retries={"total_max_attempts": 3, "mode": "standard"},
-                max_pool_connections=_CONNECTIONS,
+                max_pool_connections=32,
             ),
         )
-        self._reader = Reader(self._s3, bucket, timeout_s=_TIMEOUT_S, connections=_CONNECTIONS)
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_trusted())
+        self._reader = Reader(self._s3, bucket, timeout_s=_TIMEOUT_S)
+        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=trusted())
 
     @contextlib.contextmanager
     def stage(self, key: str, source: Source) -> Iterator[Staged]:
@@ -261,11 +259,6 @@ def _outages() -> Iterator[None]:
     except (ClientError, BotoCoreError) as error:
         what = code(error) if isinstance(error, ClientError) else type(error).__name__
         raise StoreUnavailable(f"S3 does not answer as it should ({what}).") from error
-
-
-def _trusted() -> ssl.SSLContext:
-    """Trust whom boto3 trusts: a private S3 often has a private authority."""
-    return ssl.create_default_context(cafile=authorities())
 
 
 def _base64(sha256: str) -> str:

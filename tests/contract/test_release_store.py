@@ -151,6 +151,18 @@ def test_many_digests_at_once_are_each_of_their_own_object(store: ReleaseStore) 
 
 
 @pytest.mark.real
+def test_a_plain_object_is_read_without_going_the_long_way(bucket: str, seaweedfs: str) -> None:
+    """The long way would hide that the quick one does not work, but for the time it takes."""
+    content = os.urandom(3_000_000)
+    with closing(S3Store(bucket, seaweedfs)) as store:
+        store.add(KEY, content)
+        for _ in range(2):  # the second time on a connection that was kept
+            assert store._reader._plain_digest(KEY) == (len(content), hashlib.sha256(content).hexdigest())
+        assert len(store._reader._idle) == 1
+        assert store._reader._plain_digest("sources/nothing") is None
+
+
+@pytest.mark.real
 def test_a_bucket_that_does_not_answer_is_not_an_object_that_is_missing(seaweedfs: str) -> None:
     closed = f"http://127.0.0.1:{components.free_port()}"
     nowhere = (S3Store("no-such-bucket", seaweedfs), S3Store("b-tests", closed))
