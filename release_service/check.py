@@ -84,9 +84,13 @@ def _expires_soon(uploader: Proven, now: datetime) -> list[Refused]:
 
 
 def is_there(session: Session, name: TarballName, sha256: str) -> bool:
-    """Return whether these bytes are published under *name*; raises VersionTaken if others are, or claim it."""
+    """Return whether these bytes are published under *name*.
+
+    Raises VersionTaken if others are, or claim it; DigestKnown if these bytes have another name.
+    """
     release = releases.find(session, name)
     if release is None:
+        releases.refuse_second_name(session, name, sha256)
         return False
     releases.refuse_other_bytes(release, name, sha256)
     return release.published_at is not None

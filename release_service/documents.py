@@ -39,6 +39,13 @@ def archive(found: Inspection) -> dict[str, Any]:
     }
 
 
+def keys(release: Release) -> set[str]:
+    """Return the keys of the tarball and of all that `beside` makes."""
+    exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
+    name = tarball_name(release)
+    return {paths.tarball_key(name)} | {paths.release_key(name, ext) for ext in exts}
+
+
 def beside(release: Release) -> list[dict[str, bytes]]:
     """Return {key: content} of what is stored after the tarball, in steps: each step once the last is there.
 

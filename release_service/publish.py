@@ -87,10 +87,11 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
 
 
 def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) -> Release | None:
-    """Return the release if these bytes are published; raise VersionTaken if others have its name."""
+    """Return the release if these bytes are published; raise VersionTaken, DigestKnown if they cannot be."""
     with service.transactions.begin() as session:
         release = releases.find(session, tarball.name)
         if release is None:
+            releases.refuse_second_name(session, tarball.name, tarball.sha256)
             return None
         releases.refuse_other_bytes(release, tarball.name, tarball.sha256)
         if release.published_at is None:

@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from alembic import command
 from release_service.errors import DatabaseUnavailable
@@ -70,7 +71,10 @@ def prepare(engine: Engine) -> None:
 
 
 def is_current(engine: Engine) -> bool:
-    """Say whether the database is at the newest revision."""
+    """Say whether the database is at the newest revision.  (Raises: DatabaseUnavailable.)"""
     newest = ScriptDirectory.from_config(config()).get_current_head()
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == newest
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision() == newest
+    except OperationalError as error:
+        raise DatabaseUnavailable("The database does not answer.") from error

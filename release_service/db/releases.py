@@ -1,22 +1,24 @@
 """Releases: who has claimed a version, what is published.  Queries take a session and never commit."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
-from release_service.db.tables import Module, Release, ReleaseFile, ReleaseText, TokenUse
-from release_service.errors import TokenAlreadyUsed, VersionTaken
+from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText, TokenUse
+from release_service.errors import DigestKnown, TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
 from release_service.version import Version
 
 # The text that says what is in the tarball (docs/decisions/0013); no archive has a member of this name at its top.
 LISTING = "/listing"
+# The place of a release in `page`: its module's id, and its version.
+Place = tuple[int, str]
 
 
 def find(session: Session, name: TarballName) -> Release | None:
@@ -48,6 +50,26 @@ def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None
         f"{release.sha256} that did not finish; yours: {sha256}.",
         remedy="Send those same bytes again to finish it, or use a new version number.",
     )
+
+
+def refuse_second_name(session: Session, name: TarballName, sha256: str) -> None:
+    """Raise DigestKnown if these bytes are a release, or claimed, of another module or version."""
+    others = (
+        select(Release)
+        .join(Module)
+        .where(
+            Release.sha256 == sha256, (Module.folded != name.module.lower()) | (Release.version != name.version.text)
+        )
+        .options(joinedload(Release.module))
+        .order_by(Release.id)
+        .limit(1)
+    )
+    other = session.scalar(others)
+    if other is not None:
+        verb = "claimed" if other.published_at is None else "published"
+        raise DigestKnown(
+            f"SHA-256 {sha256} was {verb} as {tarball_name(other)} on {other.claimed_at:%Y-%m-%d}; yours: {name}."
+        )
 
 
 def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
@@ -98,7 +120,7 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
     """Take module and version for these bytes, or find that these bytes have taken it before.
 
     Returns the row, which is the first claim's: a later upload of the same bytes finishes what
-    that one began.  Raises VersionTaken for other bytes.
+    that one began.  Raises VersionTaken for other bytes, DigestKnown for the bytes of another release.
     """
     row = Release(
         module_id=module.id,
@@ -124,11 +146,23 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
             )
     except IntegrityError:
         pass  # claimed before: see by whom
+    else:
+        _claim_digest(session, name, sha256)
     session.expire_all()
     release = find(session, name)
     assert release is not None, name  # noqa: S101 - it was there, or we have just added it
     refuse_other_bytes(release, name, sha256)
     return release
+
+
+def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
+    """Let these bytes have no second name: of two that claim them at once, the later one waits here, then sees."""
+    try:
+        with session.begin_nested():
+            session.add(ClaimedDigest(sha256=sha256))
+    except IntegrityError:
+        pass  # claimed before: see under which name
+    refuse_second_name(session, name, sha256)
 
 
 def publish(session: Session, release: Release, now: datetime) -> bool:
@@ -162,3 +196,37 @@ def published_modules(session: Session) -> list[str]:
     """Return the names of all modules that have a published release."""
     has_one = select(Release.id).where(Release.module_id == Module.id, Release.published_at.is_not(None)).exists()
     return list(session.scalars(select(Module.name).where(has_one)))
+
+
+def count_published(session: Session, module: str | None, version: str | None) -> int:
+    """Return how many releases are published: of *module*, of that *version*, if they are given."""
+    rows = select(func.count(Release.id)).join(Module).where(*_published_of(module, version))
+    return session.scalar(rows) or 0
+
+
+def page(session: Session, module: str | None, version: str | None, after: Place, limit: int) -> Sequence[Release]:
+    """Return published releases with all that `documents` needs: the first *limit* above *after*, in order."""
+    rows = (
+        select(Release)
+        .join(Module)
+        .where(*_published_of(module, version), tuple_(Release.module_id, Release.version) > after)
+        .order_by(Release.module_id, Release.version)
+        .limit(limit)
+        .options(joinedload(Release.module), selectinload(Release.files).options(undefer(ReleaseFile.deflated)))
+    )
+    return session.scalars(rows).all()
+
+
+def named(session: Session, modules: Collection[str], versions: Collection[str]) -> Sequence[Release]:
+    """Return the releases, claimed ones too, of any of the *modules* in any of the *versions*, with their files."""
+    rows = select(Release).join(Module).where(Module.name.in_(modules), Release.version.in_(versions))
+    return session.scalars(rows.options(joinedload(Release.module), selectinload(Release.files))).all()
+
+
+def _published_of(module: str | None, version: str | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [Release.published_at.is_not(None)]
+    if module is not None:
+        conditions.append(Module.name == module)
+    if version is not None:
+        conditions.append(Release.version == version)
+    return conditions

@@ -111,6 +111,14 @@ class VersionTaken(Refused):
     remedy = "A published version never changes: use a new version number."
 
 
+class DigestKnown(Refused):
+    """These very bytes are a release already, under another name."""
+
+    code = "digest_known"
+    title = "These bytes are released already, under another name"
+    remedy = "One file, one release: make the tarball of this version, with a top directory of its own, and send that."
+
+
 class NotFound(Refused):
     """Nothing of this name is here."""
 

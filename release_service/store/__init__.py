@@ -54,6 +54,13 @@ class ReleaseStore(Protocol):
         """Return a small object, None if there is none."""
         ...
 
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Read the object whole, a piece at a time; return its size in bytes and its SHA-256, None if there is none.
+
+        Both are counted from the bytes that the store gives out now, never taken from what it says of them.
+        """
+        ...
+
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* if *key* still holds *expected* (None: nothing); else raise Changed."""
         ...
@@ -63,7 +70,7 @@ class ReleaseStore(Protocol):
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Yield every key that begins with *prefix*, sorted."""
+        """Yield every key that begins with *prefix*, those of a directory sorted.  It costs the memory of a page."""
         ...
 
     def ping(self) -> None:

@@ -53,6 +53,16 @@ class LocalStore:
                 return None
         return Document(content, hashlib.sha256(content).hexdigest())
 
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Read the file, return its size and SHA-256.  (See ReleaseStore.digest.)"""
+        with _outages():
+            try:
+                with (self.root / key).open("rb") as file:
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                    return file.tell(), sha256
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* over *expected*.  (See ReleaseStore.replace.)"""
         with _outages():
@@ -78,8 +88,8 @@ class LocalStore:
         """Yield keys.  (See ReleaseStore.keys.)"""
         with _outages():
             directory = self.root / prefix.rpartition("/")[0]
-            paths = (path.relative_to(self.root).as_posix() for path in directory.rglob("*") if path.is_file())
-            yield from sorted(key for key in paths if key.startswith(prefix) and "/." not in f"/{key}")
+            found = (path.relative_to(self.root).as_posix() for path in _files(directory))
+            yield from (key for key in found if key.startswith(prefix))
 
     def ping(self) -> None:
         """Return if the directory can be written to."""
@@ -120,6 +130,18 @@ class _StagedFile:
             path = self._store.root / self._key
             _make_directories(path.parent)
             self._store.link(self._source.file, path, sha256=self._source.sha256)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    """Yield the files below *directory* in the order of their keys; only one directory of each depth is in memory."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it may have vanished
+        with os.scandir(directory) as entries:
+            there = {f"{entry.name}/" if entry.is_dir() else entry.name: entry for entry in entries}
+        for name in sorted(name for name in there if not name.startswith(".")):
+            if name.endswith("/"):
+                yield from _files(directory / name)
+            elif there[name].is_file():
+                yield directory / name
 
 
 @contextlib.contextmanager

@@ -9,11 +9,9 @@ import base64
 import contextlib
 import hashlib
 import os
-import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 import boto3
 import httpx2
@@ -23,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from release_service import paths
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
 from release_service.store import Document, Source, Staged
+from release_service.store.s3_reader import Reader, code, trusted
 
 _PIECE_BYTES = 1024 * 1024
 _TIMEOUT_S = 30.0
@@ -55,7 +54,8 @@ class S3Store:
                 max_pool_connections=32,
             ),
         )
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=_trusted())
+        self._reader = Reader(self._s3, bucket, timeout_s=_TIMEOUT_S)
+        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=trusted())
 
     @contextlib.contextmanager
     def stage(self, key: str, source: Source) -> Iterator[Staged]:
@@ -91,20 +91,20 @@ class S3Store:
             try:
                 self._put_small(key, content, IfNoneMatch="*", ChecksumSHA256=_base64(digest.hexdigest()))
             except ClientError as error:
-                if _code(error) not in _EXISTS | _CONFLICT:
+                if code(error) not in _EXISTS | _CONFLICT:
                     raise
                 self.compare(key, digest.hexdigest())
 
     def read(self, key: str) -> Document | None:
         """Return a small object.  (See ReleaseStore.read.)"""
         with _outages():
-            try:
-                answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if _code(error) in _MISSING:
-                    return None
-                raise
-            return Document(answer["Body"].read(), answer["ETag"])
+            answer = self._reader.get(key)
+            return Document(answer["Body"].read(), answer["ETag"]) if answer else None
+
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Read the object, return its size and SHA-256.  (See ReleaseStore.digest.)"""
+        with _outages():
+            return self._reader.digest(key)
 
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* over *expected*.  (See ReleaseStore.replace.)"""
@@ -113,7 +113,7 @@ class S3Store:
             try:
                 self._put_small(key, content, **condition)
             except ClientError as error:
-                if _code(error) in _EXISTS | _CONFLICT | _MISSING:
+                if code(error) in _EXISTS | _CONFLICT | _MISSING:
                     raise Changed(key) from None
                 raise
 
@@ -137,16 +137,15 @@ class S3Store:
     def close(self) -> None:
         """Close the connections to S3."""
         self._s3.close()
+        self._reader.close()
         self._http.close()
 
     def compare(self, key: str, sha256: str) -> None:
         """Return if the bytes under *key* have this digest; raise AlreadyStored if they have another."""
-        with _outages():
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-            digest = hashlib.sha256()
-            for piece in body.iter_chunks(_PIECE_BYTES):
-                digest.update(piece)
-        if digest.hexdigest() != sha256:
+        there = self.digest(key)
+        if there is None:
+            raise StoreUnavailable("S3 says of an object that it is there, and that it is not.")
+        if there[1] != sha256:
             raise AlreadyStored(key)
 
     def _put_small(self, key: str, content: bytes, **condition: str) -> None:
@@ -258,18 +257,8 @@ def _outages() -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        what = _code(error) if isinstance(error, ClientError) else type(error).__name__
+        what = code(error) if isinstance(error, ClientError) else type(error).__name__
         raise StoreUnavailable(f"S3 does not answer as it should ({what}).") from error
-
-
-def _trusted() -> ssl.SSLContext:
-    """Trust whom boto3 trusts: a private S3 often has a private authority."""
-    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE"))
-
-
-def _code(error: ClientError) -> str:
-    details: dict[str, Any] = error.response.get("Error", {})
-    return str(details.get("Code", ""))
 
 
 def _base64(sha256: str) -> str:

@@ -24,6 +24,7 @@ STATUS: dict[type[Exception], int] = {
     errors.NotFound: 404,
     errors.UploadTooSlow: 408,
     errors.VersionTaken: 409,
+    errors.DigestKnown: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.CompressionNotAccepted: 415,

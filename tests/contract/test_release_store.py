@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+import components
 from conftest import KINDS
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
 from release_service.store import ReleaseStore, Source
@@ -125,6 +126,51 @@ def test_what_is_not_there_reads_as_none(store: ReleaseStore) -> None:
     assert store.read(KEY) is None
 
 
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024, 3 * 1024 * 1024 + 7])
+def test_a_digest_is_of_the_bytes_that_are_there_now(store: ReleaseStore, size: int) -> None:
+    content = os.urandom(size)
+    for now in (content, content[::-1] + b"more"):
+        store.replace(INDEX, now, expected=store.read(INDEX))
+        assert store.digest(INDEX) == (len(now), hashlib.sha256(now).hexdigest())
+
+
+def test_what_is_not_there_has_no_digest(store: ReleaseStore) -> None:
+    store.add(KEY, b"tarball")
+    assert store.digest("sources/gtk+/4.18/gtk+-4.18.1.tar.gz") is None
+    assert store.digest(f"{KEY}/nothing") is None
+    assert store.digest(KEY) is not None
+
+
+def test_many_digests_at_once_are_each_of_their_own_object(store: ReleaseStore) -> None:
+    contents = {f"sources/m/1.{number}/m+{number}": os.urandom(2000 * number) for number in range(40)}
+    for key, content in contents.items():
+        store.add(key, content)
+    with ThreadPoolExecutor(16) as together:
+        found = dict(zip(contents, together.map(store.digest, contents), strict=True))
+    assert found == {key: (len(content), hashlib.sha256(content).hexdigest()) for key, content in contents.items()}
+
+
+@pytest.mark.real
+def test_a_plain_object_is_read_without_going_the_long_way(bucket: str, seaweedfs: str) -> None:
+    """The long way would hide that the quick one does not work, but for the time it takes."""
+    content = os.urandom(3_000_000)
+    with closing(S3Store(bucket, seaweedfs)) as store:
+        store.add(KEY, content)
+        for _ in range(2):  # the second time on a connection that was kept
+            assert store._reader._plain_digest(KEY) == (len(content), hashlib.sha256(content).hexdigest())
+        assert len(store._reader._idle) == 1
+        assert store._reader._plain_digest("sources/nothing") is None
+
+
+@pytest.mark.real
+def test_a_bucket_that_does_not_answer_is_not_an_object_that_is_missing(seaweedfs: str) -> None:
+    closed = f"http://127.0.0.1:{components.free_port()}"
+    nowhere = (S3Store("no-such-bucket", seaweedfs), S3Store("b-tests", closed))
+    for away in nowhere:
+        with closing(away), pytest.raises(StoreUnavailable):
+            away.digest(KEY)
+
+
 def test_a_document_is_replaced_only_if_it_is_still_the_one_that_was_read(store: ReleaseStore) -> None:
     store.replace(INDEX, b"one", expected=None)
     first = store.read(INDEX)
@@ -160,9 +206,11 @@ def test_no_replacement_is_lost_when_many_replace_at_once(store: ReleaseStore) -
 
 
 def test_keys_are_those_with_the_prefix_in_order(store: ReleaseStore) -> None:
-    for key in ("sources/b/1", "sources/a/2", "sources/a/10", "core/a"):
+    there = ["core/a", "sources/a-b/1", "sources/a/10", "sources/a/2", "sources/a/3/4", "sources/b/1"]
+    for key in reversed(there):
         store.add(key, b"")
-    assert list(store.keys("sources/a/")) == ["sources/a/10", "sources/a/2"]
+    assert sorted(store.keys("")) == there
+    assert list(store.keys("sources/a/")) == ["sources/a/10", "sources/a/2", "sources/a/3/4"]
     assert list(store.keys("sources/a/1")) == ["sources/a/10"]
     assert list(store.keys("nothing/")) == []
 

@@ -5,7 +5,7 @@ from release_service.db.tables.base import Base
 from release_service.db.tables.limits import RateCount, Switch, UploadLease
 from release_service.db.tables.modules import Block, Maintainer, Module, Publisher
 from release_service.db.tables.persons import Mail, Person, WebSession
-from release_service.db.tables.releases import FollowUp, Release, ReleaseFile, ReleaseText, TokenUse
+from release_service.db.tables.releases import ClaimedDigest, FollowUp, Release, ReleaseFile, ReleaseText, TokenUse
 
 __all__ = [
     "AuditHead",
@@ -14,6 +14,7 @@ __all__ = [
     "AuditRow",
     "Base",
     "Block",
+    "ClaimedDigest",
     "FollowUp",
     "Mail",
     "Maintainer",

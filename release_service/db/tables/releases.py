@@ -35,6 +35,17 @@ class Release(Base):
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
 
 
+class ClaimedDigest(Base):
+    """The bytes of a claim, so that claims of the same bytes under two names come one after the other.
+
+    No release refers to it, and none is looked for in it: `releases.sha256` says what bytes are there.
+    """
+
+    __tablename__ = "claimed_digests"
+
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
 class ReleaseFile(Base):
     """A file published beside the tarball whose bytes are fixed at the claim: news, changes (zlib-compressed here)."""
 
