@@ -17,6 +17,7 @@ from structlog import PrintLoggerFactory
 
 import components
 from release_service.demo.gitlab import StandInGitLab
+from signatures import Gpg, gpg_home
 from uploads import Environment, Uploads, make_uploads
 
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
@@ -43,6 +44,13 @@ def _kept_log() -> Iterator[None]:
         yield
         logging.getLogger().removeHandler(handler)
         structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def gpg() -> Iterator[Gpg]:
+    """A real gpg with a home of its own, for the keys of all tests."""
+    with gpg_home() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,357 @@
+"""What a registered public key must be: keys from gpg, and keys from parts that gpg would never make."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from release_service.errors import BadCertificate, CertificateNotUsable, Refused, SecretKeySent, WeakCertificate
+from release_service.openpgp import Certificate, armour, certificate, keyring
+from signatures import (
+    BORN,
+    CREATED,
+    EMBEDDED,
+    FLAGS,
+    KEY_EXPIRES,
+    LITERAL,
+    NOW,
+    PUBLIC_KEY,
+    SECRET_KEY,
+    SHA1,
+    SIGNED,
+    SUBKEY,
+    USER_ID,
+    USER_ID_TAG,
+    YEAR,
+    ForgedKey,
+    Gpg,
+    forged,
+    framed,
+    seconds,
+    sub,
+)
+
+ADA, EVE, SUB, BOB = forged(), forged("eve"), forged("sub"), forged("bob", "rsa2048")
+GOOD = ADA.certificate()
+DAY = 86400
+NAME = framed(USER_ID, USER_ID_TAG)
+
+
+def ends_after(days: int) -> bytes:
+    """Return the subpacket that lets a key end so many *days* after it was made."""
+    return sub(KEY_EXPIRES, (days * DAY).to_bytes(4, "big"))
+
+
+def user_ids(count: int) -> bytes:
+    """Return so many certified user ids."""
+    return b"".join(ADA.certify(user_id=b"a%d" % number) for number in range(count))
+
+
+def bound_over_nothing() -> bytes:
+    """Return a subkey whose binding signature covers something else."""
+    hashed = [ADA.names_itself, sub(CREATED, seconds(BORN)), sub(FLAGS, b"\x02"), SUB.back(ADA)]
+    return framed(SUB.body, SUBKEY) + framed(ADA.sign(b"nothing", kind=0x18, hashed=hashed))
+
+
+def signed_for(other: ForgedKey, *, by: ForgedKey) -> bytes:
+    """Return a signature, of the key *by*, that belongs to a user id of the key *other*."""
+    data = other.signed_form + b"\xb4" + len(USER_ID).to_bytes(4, "big") + USER_ID
+    return framed(by.sign(data, kind=0x13))
+
+
+def named(user_id: bytes) -> bytes:
+    """Return a certificate for *user_id*."""
+    return ADA.certificate(certification=ADA.certify(user_id=user_id))
+
+
+FUTURE = ForgedKey(ADA.private, created_at=NOW + timedelta(days=1))
+RETIRED = ForgedKey(ADA.private, created_at=NOW - YEAR)
+NOT_A_POINT = framed(ADA.body[:-33] + bytes(33), PUBLIC_KEY)
+
+BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
+    "nothing": (BadCertificate, "EMPTY", lambda: b""),
+    "too-large": (BadCertificate, "SIZE", lambda: GOOD * 500),
+    "a-signature-block": (BadCertificate, "ARMOUR", lambda: armour.write(GOOD, "PGP SIGNATURE").encode()),
+    "text-before": (BadCertificate, "ARMOUR", lambda: b"my key\n" + armour.write(GOOD, armour.PUBLIC_KEY).encode()),
+    "a-private-key-block": (SecretKeySent, "SECRET", lambda: armour.write(GOOD, "PGP PRIVATE KEY BLOCK").encode()),
+    "a-secret-key-in-a-public-block": (SecretKeySent, "SECRET", lambda: GOOD + framed(EVE.body, SECRET_KEY)),
+    "a-secret-subkey": (SecretKeySent, "SECRET", lambda: GOOD + framed(EVE.body, 7)),
+    "two-certificates": (BadCertificate, "SEVERAL", lambda: GOOD + EVE.certificate()),
+    "a-signature-alone": (BadCertificate, "PACKETS", lambda: framed(ADA.sign(b"x"))),
+    "a-literal-behind": (BadCertificate, "PACKETS", lambda: GOOD + framed(b"b\x00\x00\x00\x00\x00x", LITERAL)),
+    "a-trust-packet": (BadCertificate, "PACKETS", lambda: GOOD + framed(b"\x00\x00", 12)),
+    "a-partial-length": (BadCertificate, "LENGTH", lambda: framed(ADA.body, PUBLIC_KEY, "partial") + ADA.certify()),
+    "cut-off": (BadCertificate, "CUT", lambda: GOOD[:-5]),
+    "version-3": (BadCertificate, "VERSION", lambda: ForgedKey(ADA.private, version=3).certificate()),
+    "version-5": (BadCertificate, "VERSION", lambda: ForgedKey(ADA.private, version=5).certificate()),
+    "version-6": (BadCertificate, "VERSION", lambda: ForgedKey(ADA.private, version=6).certificate()),
+    "rsa-1024": (WeakCertificate, "WEAK", lambda: forged("small", "rsa1024").certificate()),
+    "dsa": (WeakCertificate, "WEAK", lambda: framed(b"\x04" + seconds(BORN) + b"\x11" + bytes(99), PUBLIC_KEY)),
+    "ed25519-by-its-new-number": (
+        BadCertificate,
+        "ALGORITHM",
+        lambda: framed(b"\x04" + seconds(BORN) + b"\x1b" + bytes(32), PUBLIC_KEY),
+    ),
+    "secp256k1": (
+        BadCertificate,
+        "CURVE",
+        lambda: framed(ADA.body[:5] + b"\x13\x05+\x81\x04\x00\n\x00\x03\x07", PUBLIC_KEY),
+    ),
+    "not-a-point": (BadCertificate, "MPI", lambda: NOT_A_POINT),
+    "an-octet-behind-the-key": (BadCertificate, "TRAILING", lambda: framed(ADA.body + b"x", PUBLIC_KEY)),
+    "no-user-id": (BadCertificate, "USER_ID", lambda: framed(ADA.body, PUBLIC_KEY)),
+    "an-unsigned-user-id": (BadCertificate, "USER_ID", lambda: GOOD + framed(b"Eve", USER_ID_TAG)),
+    "a-user-id-signed-by-another": (BadCertificate, "USER_ID", lambda: GOOD + EVE.certify(user_id=b"Eve")),
+    "a-user-id-signed-for-another-key": (
+        BadCertificate,
+        "SELF_SIGNATURE",
+        lambda: framed(RETIRED.body, PUBLIC_KEY) + framed(USER_ID, USER_ID_TAG) + signed_for(ADA, by=RETIRED),
+    ),
+    "a-changed-user-id": (BadCertificate, "SELF_SIGNATURE", lambda: GOOD.replace(b"Ada", b"Eve")),
+    "a-user-id-with-a-status-line": (BadCertificate, "TEXT", lambda: named(b"x\n[GNUPG:] VALIDSIG x")),
+    "a-user-id-with-an-escape": (BadCertificate, "TEXT", lambda: named(b"\x1b[2Jx")),
+    "a-user-id-not-utf-8": (BadCertificate, "TEXT", lambda: named(b"J\xfcrgen")),
+    "a-user-id-of-2000-octets": (BadCertificate, "TEXT", lambda: named(b"a" * 2000)),
+    "33-user-ids": (BadCertificate, "SIZE", lambda: ADA.certificate(user_ids(32))),
+    "33-subkeys": (BadCertificate, "SIZE", lambda: GOOD + framed(SUB.body, SUBKEY) * 33),
+    "600-packets": (BadCertificate, "PACKETS", lambda: GOOD + framed(b"\x03") * 600),
+    "sha-1-over-the-user-id": (
+        WeakCertificate,
+        "WEAK",
+        lambda: ADA.certificate(certification=ADA.certify(digest=SHA1)),
+    ),
+    "sha-1-newest": (
+        WeakCertificate,
+        "WEAK",
+        lambda: GOOD + ADA.certify(born=NOW - YEAR, digest=SHA1)[len(NAME) :],
+    ),
+    "md5-over-the-user-id": (WeakCertificate, "WEAK", lambda: ADA.certificate(certification=ADA.certify(digest=1))),
+    "a-critical-unknown": (
+        BadCertificate,
+        "CRITICAL",
+        lambda: ADA.certificate(certification=ADA.certify(sub(99, critical=True))),
+    ),
+    "made-in-the-future": (BadCertificate, "TIME", FUTURE.certificate),
+    "signed-in-the-future": (
+        BadCertificate,
+        "TIME",
+        lambda: ADA.certificate(certification=ADA.certify(born=NOW + timedelta(days=1))),
+    ),
+    "revoked": (CertificateNotUsable, "REVOKED", lambda: ADA.certificate(direct=ADA.revoke())),
+    "revoked-with-sha-1": (CertificateNotUsable, "REVOKED", lambda: ADA.certificate(direct=ADA.revoke(digest=SHA1))),
+    "revoked-by-another": (BadCertificate, "REVOCATION", lambda: ADA.certificate(direct=EVE.revoke())),
+    "revocation-forged": (
+        BadCertificate,
+        "SELF_SIGNATURE",
+        lambda: ADA.certificate(direct=ADA.revoke(data=EVE.signed_form)),
+    ),
+    "expired": (CertificateNotUsable, "EXPIRED", lambda: ADA.certificate(certification=ADA.certify(ends_after(30)))),
+    "says-nothing-about-signing": (
+        CertificateNotUsable,
+        "NO_SIGNING_KEY",
+        lambda: ADA.certificate(certification=ADA.certify(flags=None)),
+    ),
+    "may-only-certify": (
+        CertificateNotUsable,
+        "NO_SIGNING_KEY",
+        lambda: ADA.certificate(certification=ADA.certify(flags=b"\x01")),
+    ),
+    "the-only-signing-subkey-has-expired": (
+        CertificateNotUsable,
+        "NO_SIGNING_KEY",
+        lambda: ADA.certificate(ADA.bind(SUB, ends_after(30)), certification=ADA.certify(flags=b"\x01")),
+    ),
+    # Subkeys
+    "a-subkey-that-nothing-binds": (BadCertificate, "BINDING", lambda: GOOD + framed(SUB.body, SUBKEY)),
+    "a-subkey-bound-by-another": (BadCertificate, "BINDING", lambda: GOOD + EVE.bind(SUB)),
+    "a-subkey-bound-over-nothing": (BadCertificate, "SELF_SIGNATURE", lambda: GOOD + bound_over_nothing()),
+    "no-back-signature": (BadCertificate, "BACK_SIGNATURE", lambda: GOOD + ADA.bind(SUB, back=b"")),
+    "adopted-subkey": (BadCertificate, "BACK_SIGNATURE", lambda: GOOD + ADA.bind(SUB, back=SUB.back(EVE))),
+    "back-signature-by-the-primary-key": (
+        BadCertificate,
+        "BACK_SIGNATURE",
+        lambda: GOOD + ADA.bind(SUB, back=sub(EMBEDDED, ADA.sign(ADA.signed_form + SUB.signed_form, kind=0x19))),
+    ),
+    "back-signature-by-another-that-names-the-subkey": (
+        BadCertificate,
+        "BACK_SIGNATURE",
+        lambda: (
+            GOOD
+            + ADA.bind(
+                SUB,
+                back=sub(
+                    EMBEDDED,
+                    EVE.sign(
+                        ADA.signed_form + SUB.signed_form,
+                        kind=0x19,
+                        hashed=[SUB.names_itself, sub(CREATED, seconds(BORN))],
+                        unhashed=[],
+                    ),
+                ),
+            )
+        ),
+    ),
+    "back-signature-of-another-type": (
+        BadCertificate,
+        "BACK_SIGNATURE",
+        lambda: GOOD + ADA.bind(SUB, back=SUB.back(ADA, kind=0x18)),
+    ),
+    "two-back-signatures": (BadCertificate, "SUBPACKET", lambda: GOOD + ADA.bind(SUB, back=SUB.back(ADA) * 2)),
+    "sha-1-in-the-back-signature": (
+        WeakCertificate,
+        "WEAK",
+        lambda: GOOD + ADA.bind(SUB, back=SUB.back(ADA, digest=SHA1)),
+    ),
+    "sha-1-over-the-subkey": (WeakCertificate, "WEAK", lambda: GOOD + ADA.bind(SUB, digest=SHA1)),
+    "a-signing-subkey-of-1024-bits": (WeakCertificate, "WEAK", lambda: GOOD + ADA.bind(forged("small", "rsa1024"))),
+}
+
+REVOKED_SUBKEY = ADA.revoke(kind=0x28, data=ADA.signed_form + SUB.signed_form)
+GOOD_ONES: dict[str, tuple[int, Callable[[], bytes]]] = {
+    "ed25519": (1, lambda: GOOD),
+    "in-armour": (1, lambda: armour.write(GOOD, armour.PUBLIC_KEY).encode()),
+    "rsa-2048": (1, BOB.certificate),
+    "p-256": (1, lambda: forged("ecdsa", "p256").certificate()),
+    "signing-subkey": (2, lambda: GOOD + ADA.bind(SUB)),
+    "rsa-subkey": (2, lambda: GOOD + ADA.bind(BOB)),
+    "subkey-only": (1, lambda: ADA.certificate(ADA.bind(SUB), certification=ADA.certify(flags=b"\x01"))),
+    "subkey-that-says-nothing-about-signing": (1, lambda: GOOD + ADA.bind(SUB, flags=None, back=b"")),
+    "revoked-subkey": (
+        1,
+        lambda: GOOD + framed(SUB.body, SUBKEY) + REVOKED_SUBKEY + ADA.bind(SUB)[len(framed(SUB.body, SUBKEY)) :],
+    ),
+    "revoked-unbound-subkey": (1, lambda: GOOD + framed(SUB.body, SUBKEY) + REVOKED_SUBKEY),
+    "expiring": (1, lambda: ADA.certificate(certification=ADA.certify(ends_after(5000)))),
+    "sha-1-long-ago": (
+        1,
+        lambda: ADA.certificate(
+            ADA.certify()[len(NAME) :], certification=ADA.certify(born=BORN - timedelta(days=1), digest=SHA1)
+        ),
+    ),
+    "signed-by-others-in-any-way": (
+        1,
+        lambda: GOOD + framed(EVE.sign(b"x", kind=0x10, digest=SHA1)) + framed(b"\x03\x05"),
+    ),
+    "with-a-photo": (1, lambda: GOOD + framed(b"\x05\x01jpeg", 17, "new")),
+    "32-user-ids": (1, lambda: ADA.certificate(user_ids(31))),
+    "name-beyond-ascii": (1, lambda: named("Jürgen".encode())),
+}
+
+
+@pytest.mark.parametrize(("kind", "rule", "made"), BAD.values(), ids=BAD)
+def test_a_bad_certificate_is_refused_by_its_own_rule(
+    kind: type[Refused], rule: str, made: Callable[[], bytes], tmp_path: Path
+) -> None:
+    with pytest.raises(BadCertificate) as refused:
+        certificate.register(made(), now=NOW, directory=tmp_path)
+    assert (type(refused.value), refused.value.rule) == (kind, rule), refused.value.detail
+    assert refused.value.detail.isprintable()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("signing", "made"), GOOD_ONES.values(), ids=GOOD_ONES)
+def test_a_good_certificate_is_accepted_by_us_and_by_gpg(
+    signing: int, made: Callable[[], bytes], tmp_path: Path, gpg: Gpg
+) -> None:
+    del gpg  # has looked that gpg is installed
+    found = certificate.register(made(), now=NOW, directory=tmp_path)
+    assert len(found.signing_fingerprints) == signing
+    assert certificate.read(found.packets, now=NOW) == found
+    assert certificate.read(keyring.armoured([found]).encode(), now=NOW) == found
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "kind", ["ed25519", "rsa2048", "rsa3072", "nistp256", "nistp384", "nistp521", "brainpoolP256r1"]
+)
+def test_a_key_that_gpg_has_made_is_read_as_gpg_reads_it(kind: str, gpg: Gpg) -> None:
+    primary = gpg.new_key(f"key-{kind}", kind)
+    gpg("--quick-add-key", primary, kind if kind[0] in "er" else f"{kind}/ecdsa", "sign", "1y")
+    gpg("--quick-add-key", primary, "rsa2048", "encrypt", "1y")
+    found = certificate.register(gpg.export(primary), now=NOW)
+    assert found.fingerprint == primary
+    assert list(found.signing_fingerprints) == gpg.fingerprints(primary)[:2]
+    assert found.expires_at is not None
+    assert found.expires_at > NOW
+
+
+@pytest.mark.real
+def test_a_key_that_gpg_has_revoked_is_not_registered(gpg: Gpg) -> None:
+    primary = gpg.new_key("revoked-before")
+    gpg.revoke(primary)
+    assert certificate.read(gpg.export(primary), now=NOW).revoked
+    with pytest.raises(CertificateNotUsable):
+        certificate.register(gpg.export(primary), now=NOW)
+
+
+@pytest.mark.real
+def test_a_secret_key_that_gpg_exports_is_named_as_what_it_is(gpg: Gpg) -> None:
+    primary = gpg.new_key("exported")
+    with pytest.raises(SecretKeySent, match="SECRET"):
+        certificate.register(gpg("--armor", "--export-secret-keys", primary), now=NOW)
+    with pytest.raises(SecretKeySent, match="SECRET"):
+        certificate.register(gpg("--export-secret-keys", primary), now=NOW)
+
+
+def test_what_is_not_needed_to_verify_is_not_kept() -> None:
+    encryption = ADA.bind(EVE, flags=b"\x0c", back=b"")
+    by_others = framed(EVE.sign(b"x", kind=0x10))
+    found = certificate.read(
+        GOOD + by_others + framed(b"\x05\x01jpeg", 17, "new") + encryption + ADA.bind(SUB), now=NOW
+    )
+    assert found.packets == GOOD + ADA.bind(SUB)
+
+
+def test_a_revoked_user_id_is_left_out_and_a_renewed_one_is_not() -> None:
+    second = b"Old Name"
+    data = ADA.signed_form + b"\xb4" + len(second).to_bytes(4, "big") + second
+    revoked = GOOD + ADA.certify(user_id=second) + ADA.revoke(kind=0x30, data=data)
+    assert certificate.read(revoked, now=NOW).user_ids == ("Ada <ada@example.org>",)
+    renewed = ADA.certify(user_id=second, born=SIGNED + timedelta(minutes=1))[len(framed(second, USER_ID_TAG)) :]
+    assert certificate.read(revoked + renewed, now=NOW).user_ids == ("Ada <ada@example.org>", "Old Name")
+
+
+def test_a_subkey_ends_with_its_primary_key() -> None:
+    found = certificate.read(ADA.certificate(ADA.bind(SUB), certification=ADA.certify(ends_after(1000))), now=NOW)
+    assert [key.expires_at for key in found.signing] == [BORN + timedelta(days=1000)] * 2
+
+
+def test_there_are_at_least_15_bad_certificates_and_4_good_ones() -> None:
+    assert len(BAD) >= 15
+    assert len(GOOD_ONES) >= 4
+
+
+WHOLE = GOOD + ADA.bind(SUB)
+WHOLE_READ = certificate.read(WHOLE, now=NOW)
+
+
+def read_or_refused(data: bytes) -> Certificate | str:
+    """Return what is read, or why it is refused; whatever else is raised fails the test."""
+    try:
+        return certificate.read(data, now=NOW)
+    except Refused as refused:
+        return refused.detail
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_no_bytes_make_the_reader_do_anything_but_refuse(data: bytes) -> None:
+    for sent in (data, b"\x98" + data, framed(ADA.body, PUBLIC_KEY) + data, GOOD + data, GOOD + framed(data, SUBKEY)):
+        read_or_refused(sent)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+@settings(max_examples=400, deadline=None)
+def test_no_flipped_bit_makes_another_certificate(at: int, flip: int) -> None:
+    found = read_or_refused(WHOLE[:at] + bytes([WHOLE[at] ^ flip]) + WHOLE[at + 1 :])
+    if isinstance(found, Certificate):
+        kept = (found.fingerprint, found.user_ids, found.expires_at)
+        assert kept == (WHOLE_READ.fingerprint, WHOLE_READ.user_ids, WHOLE_READ.expires_at)
+        assert set(found.signing) <= set(WHOLE_READ.signing)
+    else:
+        assert found.isprintable()
