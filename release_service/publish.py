@@ -37,6 +37,7 @@ from release_service.identity.gitlab import GitLabJob
 from release_service.index import write as index
 from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
+from release_service.signing import SigningRules
 from release_service.store import ReleaseStore, Source
 
 
@@ -54,6 +55,7 @@ class Service:
     limits: Limits
     public_url: str
     sends_mail: bool
+    signing: SigningRules = field(default_factory=SigningRules)
     now: Callable[[], datetime] = field(default=_now)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from release_service.client import Exit, Failure, account, proof, report
+from release_service.client import Exit, Failure, account, keys, proof, report
 from release_service.client.check import check
 from release_service.client.options import JsonOption, ServerOption, TokenEnvOption
 from release_service.client.upload import upload
@@ -24,6 +24,7 @@ app.command()(account.login)
 app.command()(account.logout)
 app.command()(account.whoami)
 app.command()(check)
+app.add_typer(keys.app, name="keys")
 
 
 @app.command("upload")

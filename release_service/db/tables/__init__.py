@@ -6,6 +6,7 @@ from release_service.db.tables.limits import RateCount, Switch, UploadLease
 from release_service.db.tables.modules import Block, Maintainer, Module, Publisher
 from release_service.db.tables.persons import Mail, Person, WebSession
 from release_service.db.tables.releases import FollowUp, Release, ReleaseFile, ReleaseText, TokenUse
+from release_service.db.tables.signing_keys import SigningKey
 
 __all__ = [
     "AuditHead",
@@ -24,6 +25,7 @@ __all__ = [
     "Release",
     "ReleaseFile",
     "ReleaseText",
+    "SigningKey",
     "Switch",
     "TokenUse",
     "UploadLease",
