@@ -12,6 +12,7 @@ from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
 FORMAT = 1
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Published file <- member of the archive (CONTRACT.md 4).
 _NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
@@ -34,9 +35,11 @@ def beside(release: Release) -> list[dict[str, bytes]]:
     """
     name = tarball_name(release)
     files = {paths.release_key(name, file.ext): zlib.decompress(file.deflated) for file in release.files}
+    if release.signature is not None:
+        files[paths.release_key(name, paths.signature_ext(name))] = release.signature.text.encode("ascii")
     last = {
         paths.release_key(name, "sha256sum"): _checksum_file(release),
-        paths.release_key(name, "release.json"): _release_json(release),
+        paths.release_key(name, "release.json"): release_json(release),
     }
     return [files, last]
 
@@ -48,7 +51,7 @@ def _checksum_file(release: Release) -> bytes:
     return checksum.write(name, release.sha256, others)
 
 
-def _release_json(release: Release) -> bytes:
+def release_json(release: Release) -> bytes:
     """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
     name = tarball_name(release)
     document = {
@@ -62,6 +65,14 @@ def _release_json(release: Release) -> bytes:
         ],
         "archive": release.archive,
         "proof": release.proof,
-        "received": release.claimed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "received": release.claimed_at.strftime(_MOMENT),
     }
+    if release.signature is not None:
+        document["signature"] = {
+            "name": f"{name.release}.{paths.signature_ext(name)}",
+            "fingerprint": release.signature.fingerprint,
+            "signing_fingerprint": release.signature.signing_fingerprint,
+            "signed": release.signature.signed_at.strftime(_MOMENT),
+            "added": release.signature.added_at.strftime(_MOMENT),
+        }
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -7,6 +7,7 @@
     request body ----- receive       receive/    capped, timed, hashed, into a private file without a name
                        stage         store/      on their way to the store, not readable there
                        verify        archive/    what is inside, looked at since the first bytes came
+                                     signing     the signature, if one came along: good, by a maintainer's key
                        claim         db/releases one row takes (module, version): two uploads cannot race
                        store         store/      tarball, then news, then checksum file and release.json
                        publish       db/releases ONE commit: public + the promised follow-ups
@@ -23,14 +24,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
-from release_service import authorize, documents, letters, limits, paths
+from release_service import authorize, documents, letters, limits, paths, signing
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
-from release_service.db import Transactions, audit, follow_ups, mails, modules, releases
+from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures
 from release_service.db.audit import Act
+from release_service.db.signatures import Signed
 from release_service.db.tables import Release
 from release_service.errors import NotAuthorized
 from release_service.identity.gitlab import GitLabJob
@@ -39,6 +42,7 @@ from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
 from release_service.signing import SigningRules
 from release_service.store import ReleaseStore, Source
+from release_service.store.rewrite import rewrite
 
 
 def _now() -> datetime:
@@ -80,7 +84,8 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
         source = Source(tarball.file, tarball.size, tarball.sha256)
         with service.store.stage(paths.tarball_key(tarball.name), source) as staged:
             found = tarball.inspection()
-            release = _claim(service, tarball, found, grant)
+            signed = _verified(service, tarball)
+            release = _claim(service, tarball, found, signed, grant)
             staged.add()
         _store_beside(service, release)
         is_new = _publish(service, release, grant)
@@ -102,16 +107,27 @@ def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) 
         return release
 
 
-def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant: Grant) -> Release:
+def _verified(service: Service, tarball: ReceivedTarball) -> Signed | None:
+    """Return the signature that came along, if one did: good, and by a key that may sign for the module."""
+    if tarball.signature is None:
+        return None
+    offered = signing.Offered(tarball.name.module, tarball.signature, tarball.file.fileno())
+    return signing.verify(service.transactions, service.signing, offered, service.now())
+
+
+def _claim(
+    service: Service, tarball: ReceivedTarball, found: Inspection, signed: Signed | None, grant: Grant
+) -> Release:
     """Take the name for these bytes; the project is pinned and the token bound in the same commit."""
     with service.transactions.read() as session:
         previous = releases.previous_texts(session, tarball.name)
     news = documents.news_files(found.texts, previous)
     with service.transactions.begin() as session:
         limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
-        module = authorize.confirm(session, grant, tarball.name, service.policy, service.now())
+        is_signed = signed is not None
+        module = authorize.confirm(session, grant, tarball.name, service.policy, service.now(), is_signed=is_signed)
         _use_token(service, session, tarball, grant)
-        return releases.claim(
+        release = releases.claim(
             session,
             module,
             tarball.name,
@@ -123,6 +139,17 @@ def _claim(service: Service, tarball: ReceivedTarball, found: Inspection, grant:
             texts=found.texts,
             now=service.now(),
         )
+        return _take_signature(service, session, release, signed) if signed else release
+
+
+def _take_signature(service: Service, session: Session, release: Release, signed: Signed) -> Release:
+    """Write the signature down, and return the row with it; its key may have been removed since it was verified."""
+    name = releases.tarball_name(release)
+    signing.confirm(session, name.module, signed, service.now())
+    signatures.add(session, release, signed, service.now())
+    taken = releases.find(session, name)
+    assert taken is not None  # noqa: S101 - we hold it
+    return taken
 
 
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
@@ -136,13 +163,28 @@ def _store_beside(service: Service, release: Release) -> None:
     """Store what stands beside the tarball, each step's files at once."""
     for files in documents.beside(release):
         with ThreadPoolExecutor(len(files) or 1) as together:
-            list(together.map(service.store.add, files.keys(), files.values()))
+            list(together.map(partial(_store_one, service, release), files.keys(), files.values()))
+
+
+def _store_one(service: Service, release: Release, key: str, content: bytes) -> None:
+    if not paths.is_mutable(key):
+        service.store.add(key, content)
+        return
+    # release.json: a signature may be added by others at this moment, so the row is read after the document.
+    name = releases.tarball_name(release)
+
+    def build(_before: bytes | None) -> bytes:
+        with service.transactions.read() as session:
+            return documents.release_json(releases.find(session, name) or release)
+
+    rewrite(service.store, key, build)
 
 
 def _publish(service: Service, release: Release, grant: Grant) -> bool:
     """Make it public, write that down, and promise what follows, in one commit; False if another upload just did."""
     with service.transactions.begin() as session:
         is_new = releases.publish(session, release, service.now())
+        signatures.publish(session, release, service.now())
         _record(service, session, release, grant, "published" if is_new else "same_again")
         if not is_new:
             return False

@@ -82,7 +82,9 @@ def build_service(settings: Settings) -> Service:
         limits=settings.uploader_limits(),
         public_url=settings.public_url,
         sends_mail=settings.smtp_url is not None,
-        signing=SigningRules(timedelta(seconds=settings.signing_key_cooling_s)),
+        signing=SigningRules(
+            timedelta(seconds=settings.signing_key_cooling_s), timedelta(seconds=settings.signature_max_age_s)
+        ),
     )
 
 

@@ -22,7 +22,11 @@ def find(session: Session, name: TarballName) -> Release | None:
         select(Release)
         .join(Module)
         .where(Module.folded == name.module.lower(), Release.version == name.version.text)
-        .options(joinedload(Release.module), selectinload(Release.files).options(undefer(ReleaseFile.deflated)))
+        .options(
+            joinedload(Release.module),
+            joinedload(Release.signature),
+            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+        )
     )
 
 
@@ -150,7 +154,7 @@ def published(session: Session, module: str) -> list[Release]:
         select(Release)
         .join(Module)
         .where(Module.name == module, Release.published_at.is_not(None))
-        .options(joinedload(Release.module), selectinload(Release.files))
+        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
     )
     return sorted(rows, key=lambda row: Version.parse_imported(row.version))
 

@@ -18,6 +18,7 @@ from release_service.errors.outages import (
 )
 from release_service.errors.requests import BadChange, FormExpired, SignInFailed
 from release_service.errors.signatures import (
+    AlreadySigned,
     BadCertificate,
     BadSignature,
     CertificateNotUsable,
@@ -27,6 +28,7 @@ from release_service.errors.signatures import (
     SignatureNotTrusted,
     SignatureOutOfTime,
     SigningKeyNotUsable,
+    SigningKeyWaits,
     WeakCertificate,
     WeakSignature,
 )
@@ -38,7 +40,6 @@ from release_service.errors.tarballs import (
     CompressionNotAccepted,
     DigestMismatch,
     NotFound,
-    SignatureNotAccepted,
     SignatureRequired,
     TooLarge,
     UnsupportedMediaType,
@@ -72,6 +73,7 @@ from release_service.errors.uploaders import (
 
 __all__ = [
     "AccessLevelTooLow",
+    "AlreadySigned",
     "AlreadyStored",
     "BadArchive",
     "BadCertificate",
@@ -108,11 +110,11 @@ __all__ = [
     "SignInFailed",
     "SignatureCheckUnavailable",
     "SignatureDoesNotMatch",
-    "SignatureNotAccepted",
     "SignatureNotTrusted",
     "SignatureOutOfTime",
     "SignatureRequired",
     "SigningKeyNotUsable",
+    "SigningKeyWaits",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",

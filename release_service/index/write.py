@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from release_service import paths
 from release_service.db import Transactions, releases
 from release_service.db.tables import Release
-from release_service.errors import Changed, IndexWouldShrink, StoreUnavailable
+from release_service.errors import IndexWouldShrink
 from release_service.index import Indexed, cache_json, pages
 from release_service.store import ReleaseStore
+from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
 from release_service.version import Version
 
-_TRIES = 50
 _RELEASE_JSON = "release.json"
 
 Snapshot = Callable[[], Sequence[Indexed]]
@@ -28,6 +28,8 @@ def indexed(release: Release) -> Indexed:
     assert release.published_at is not None  # noqa: S101 - the query asks for it
     files: dict[str, int | None] = {f"tar.{name.compression}": release.size, "sha256sum": None, _RELEASE_JSON: None}
     files |= {file.ext: file.size for file in release.files}
+    if release.signature is not None and release.signature.published_at is not None:
+        files[paths.signature_ext(name)] = len(release.signature.text)
     return Indexed(name, release.published_at.date(), files)
 
 
@@ -44,7 +46,7 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
             return [indexed(row) for row in releases.published(session, module)]
 
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        _replace(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
+        rewrite(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
 
     def build_cache(before: bytes | None) -> bytes:
         return _grown(module, before, snapshot())
@@ -62,7 +64,7 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
         ]
     for step in steps:
         step.result()
-    _replace(store, cache_key, build_cache)
+    rewrite(store, cache_key, build_cache)
 
 
 def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
@@ -73,23 +75,8 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
             return pages.archive(releases.published_modules(session))
 
     if store.read(paths.ROBOTS) is None:
-        _replace(store, paths.ROBOTS, lambda _: pages.ROBOTS)
-    _replace(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
-
-
-def _replace(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes]) -> None:
-    """Write what *build* makes, as often as somebody else was faster; an unchanged document is left alone."""
-    for _ in range(_TRIES):
-        before = store.read(key)
-        content = build(before.content if before else None)
-        if before is not None and before.content == content:
-            return  # its Last-Modified must not move
-        try:
-            store.replace(key, content, expected=before)
-        except Changed:
-            continue
-        return
-    raise StoreUnavailable(f"{key} changes faster than it can be written.")
+        rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
+    rewrite(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed]) -> bytes:
