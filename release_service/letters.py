@@ -33,6 +33,15 @@ def published(tarball: str, sha256: str, url: str, by: Uploader) -> Letter:
     )
 
 
+def signed(tarball: str, fingerprint: str, url: str, by: Uploader) -> Letter:
+    """Tell of a signature that was added to a release."""
+    return Letter(
+        f"{tarball} was signed",
+        f"{tarball} was signed.\n\n  {url}\n  key {spaced(fingerprint)}\n\nSent by {who(by)}.\n\n"
+        "If this was not one of you, tell the release team at once.\n",
+    )
+
+
 def changed(module: str, what: Sequence[str], by: Uploader) -> Letter:
     """Tell of changes of rights, a sentence each in *what*."""
     lines = "".join(f"  {shown(sentence, 500)}\n" for sentence in what)

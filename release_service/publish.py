@@ -35,14 +35,16 @@ from release_service.db import Transactions, audit, follow_ups, mails, modules, 
 from release_service.db.audit import Act
 from release_service.db.signatures import Signed
 from release_service.db.tables import Release
-from release_service.errors import NotAuthorized
+from release_service.errors import AlreadySigned, NotAuthorized, NotFound
 from release_service.identity.gitlab import GitLabJob
 from release_service.index import write as index
+from release_service.letters import Letter
 from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
 from release_service.signing import SigningRules
 from release_service.store import ReleaseStore, Source
 from release_service.store.rewrite import rewrite
+from release_service.tarball import TarballName
 
 
 def _now() -> datetime:
@@ -89,8 +91,56 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
             staged.add()
         _store_beside(service, release)
         is_new = _publish(service, release, grant)
+    elif (signed := _verified(service, tarball)) and not _is_signed(release):
+        release = _sign(service, release, signed, grant)
     _keep_promises(service, release)
     return Published(release, is_new)
+
+
+def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant) -> Published:
+    """Publish the detached signature in *data* beside a release that stands in the tree.
+
+    What an earlier attempt has begun is finished first.  (Raises: AlreadySigned, BadSignature, SignatureNotTrusted.)
+    """
+    with service.transactions.read() as session:
+        release = releases.find(session, name)
+    if release is None or release.published_at is None:
+        raise NotFound(f"There is no release {name.release}.")
+    with signing.stored(service.store, paths.tarball_key(name), release.sha256) as tarball:
+        signed = signing.verify(
+            service.transactions, service.signing, signing.Offered(name.module, data, tarball), service.now()
+        )
+    was_signed = _is_signed(release)
+    if not was_signed:
+        release = _sign(service, release, signed, grant)
+    _keep_promises(service, release)
+    if was_signed and release.signature and release.signature.text != signed.text:
+        raise AlreadySigned(f"{name} was signed with the key {release.signature.fingerprint}.")
+    return Published(release, is_new=not was_signed)
+
+
+def _is_signed(release: Release) -> bool:
+    return release.signature is not None and release.signature.published_at is not None
+
+
+def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> Release:
+    """Take the signature, store it, and let the indexes name it; as with a release, the row comes first."""
+    name = releases.tarball_name(release)
+    with service.transactions.begin() as session:
+        limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
+        authorize.authorize(session, grant.uploader, name, service.policy, is_signed=True)
+        release = _take_signature(service, session, release, signed)
+    _store_beside(service, release)
+    with service.transactions.begin() as session:
+        if signatures.publish(session, release, service.now()):
+            act = Act("sign", grant.uploader, grant.request_id, grant.module, grant.version, release.sha256)
+            audit.record(session, act, audit.ACCEPTED, "signed", service.now(), fingerprint=signed.fingerprint)
+            follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
+            if service.sends_mail:
+                url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
+                letter = letters.signed(str(name), signed.fingerprint, url, grant.uploader)
+                _promise_mail(service, session, grant, letter)
+    return release
 
 
 def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) -> Release | None:
@@ -184,17 +234,19 @@ def _publish(service: Service, release: Release, grant: Grant) -> bool:
     """Make it public, write that down, and promise what follows, in one commit; False if another upload just did."""
     with service.transactions.begin() as session:
         is_new = releases.publish(session, release, service.now())
-        signatures.publish(session, release, service.now())
+        # Only what this upload has stored: another may just have taken a signature, and is storing it.
+        is_signed = release.signature is not None and signatures.publish(session, release, service.now())
         _record(service, session, release, grant, "published" if is_new else "same_again")
-        if not is_new:
-            return False
-        kinds = [follow_ups.INDEX]
-        if releases.is_first_of_module(session, release):
+        kinds = [follow_ups.INDEX] if is_new or is_signed else []
+        if is_new and releases.is_first_of_module(session, release):
             kinds.append(follow_ups.ARCHIVE_INDEX)
         follow_ups.promise(session, release, kinds, service.now())
-        if service.sends_mail:
-            _promise_mail(service, session, release, grant)
-        return True
+        if is_new and service.sends_mail:
+            name = releases.tarball_name(release)
+            url = paths.public_url(service.public_url, paths.tarball_key(name))
+            letter = letters.published(str(name), release.sha256, url, grant.uploader)
+            _promise_mail(service, session, grant, letter)
+        return is_new
 
 
 def _record(service: Service, session: Session, release: Release, grant: Grant, code: str) -> None:
@@ -203,10 +255,7 @@ def _record(service: Service, session: Session, release: Release, grant: Grant, 
     audit.record(session, act, audit.ACCEPTED, code, service.now(), size=release.size, **grant.uploader.provenance)
 
 
-def _promise_mail(service: Service, session: Session, release: Release, grant: Grant) -> None:
-    name = releases.tarball_name(release)
-    url = paths.public_url(service.public_url, paths.tarball_key(name))
-    letter = letters.published(str(name), release.sha256, url, grant.uploader)
+def _promise_mail(service: Service, session: Session, grant: Grant, letter: Letter) -> None:
     told = [found.person for found in modules.look_up(session, grant.module).maintainers]
     mails.promise(session, told, letter.subject, letter.body, service.now())
 

@@ -1,18 +1,26 @@
 """Who may sign for a module, and when: a signature is held against the keys of the module's maintainers."""
 
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
 from sqlalchemy.orm import Session
 
 from release_service.db import Transactions, modules, signing_keys
 from release_service.db.signatures import Signed
 from release_service.db.tables import SigningKey
-from release_service.errors import Refused, SignatureNotTrusted, SigningKeyNotUsable, SigningKeyWaits
+from release_service.errors import Refused, SignatureNotTrusted, SigningKeyNotUsable, SigningKeyWaits, StoreUnavailable
 from release_service.openpgp import Certificate, certificate, detached
 from release_service.openpgp.verify import Window
 from release_service.openpgp.verify import verify as verify_with
+from release_service.store import ReleaseStore
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,21 @@ def verify(transactions: Transactions, rules: SigningRules, offered: Offered, no
 def confirm(session: Session, module: str, signed: Signed, now: datetime) -> None:
     """Ask again in the claim's transaction: the key may have been removed since.  (Raises: SignatureNotTrusted.)"""
     _trusted(session, module, signed.signing_fingerprint, now)
+
+
+@contextmanager
+def stored(store: ReleaseStore, key: str, sha256: str) -> Iterator[int]:
+    """Give a descriptor of the stored tarball, in a private file; it is held against what was received once."""
+    with tempfile.TemporaryFile() as file:
+        digest = hashlib.sha256()
+        for piece in store.pieces(key):
+            digest.update(piece)
+            file.write(piece)
+        file.flush()
+        if digest.hexdigest() != sha256:
+            log.error("stored_bytes_differ", key=key, sha256=digest.hexdigest(), expected=sha256)
+            raise StoreUnavailable(f"{key} does not hold the bytes that were published.")
+        yield file.fileno()
 
 
 def _trusted(session: Session, module: str, issuer: str, now: datetime) -> list[Certificate]:

@@ -8,9 +8,12 @@ from typing import Any
 
 import httpx2
 
+from builders import a_tarball
 from persons import StandInSso
 from release_service.demo.gitlab import StandInGitLab
 from release_service.demo.issuer import Claims
+from release_service.openpgp import armour
+from signatures import forged, framed
 from uploads import Environment, Uploads, make_uploads
 
 GROUPS = {"carol": ["/sysadmin"], "rita": ["release-team"]}
@@ -50,3 +53,32 @@ def make_people(environment: Environment, gitlab: StandInGitLab, **changes: Any)
     with make_uploads(environment, gitlab, sso_issuer=sso.issuer, **changes) as uploads:
         yield People(uploads, sso)
     sso.stop()
+
+
+NAME = "gtk-4.18.1.tar.xz"
+GOOD = a_tarball(NAME, NEWS="1\n2\n3\n4\n")
+DIRECTORY = "sources/gtk/4.18"
+ASC = f"{DIRECTORY}/{NAME}.asc"
+
+
+def fingerprint(name: str) -> str:
+    """Return the fingerprint of the forged key of that name."""
+    return forged(name).fingerprint.hex().upper()
+
+
+def signature(name: str = "bob", data: bytes = GOOD, **how: Any) -> bytes:
+    """Return a signature over *data* by the forged key of that name, in armour."""
+    return armour.write(framed(forged(name).sign(data, **how)), armour.SIGNATURE).encode()
+
+
+@contextmanager
+def make_signers(environment: Environment, gitlab: StandInGitLab, **changes: Any) -> Iterator[People]:
+    """Make people: bob, whose key may sign, and alice, whose key is new, maintain gtk; dora and eric maintain glib."""
+    with make_people(environment, gitlab, **changes) as made:
+        made.maintain("gtk", "bob", "alice")
+        made.maintain("glib", "dora", "eric")
+        for name in ("bob", "alice", "dora"):
+            assert made.ask("POST", "/api/v1/keys", name, forged(name).certificate()).status_code == 201
+        for name, other in (("bob", "alice"), ("dora", "eric")):
+            assert made.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", other).is_success
+        yield made

@@ -9,6 +9,7 @@ import typer
 from release_service.client import Exit, Failure, account, gpg, keys, proof, report
 from release_service.client.check import check
 from release_service.client.options import JsonOption, LocalUserOption, ServerOption, SignOption, TokenEnvOption
+from release_service.client.sign import sign
 from release_service.client.upload import upload
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
@@ -24,11 +25,12 @@ app.command()(account.login)
 app.command()(account.logout)
 app.command()(account.whoami)
 app.command()(check)
+app.command()(sign)
 app.add_typer(keys.app, name="keys")
 
 
 @app.command("upload")
-def upload_command(
+def upload_command(  # noqa: PLR0913 - one for each option
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The tarball.")],
     server: ServerOption = None,
     token_env: TokenEnvOption = None,

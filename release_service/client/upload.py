@@ -30,8 +30,9 @@ def sha256_of(path: Path) -> bytes:
 def upload(
     server: str, token: Token, path: Path, progress: Sent, tell: Tell, *, signature: bytes | None = None
 ) -> Answer:
-    """Send *path*, and the *signature* over it, to *server*; *progress* hears the bytes sent so far, *tell* why it is tried again.
+    """Send *path*, and the *signature* over it, to *server*.
 
+    *progress* hears the bytes sent so far, *tell* why it is tried again.
     *token* is asked before each try: a token that was good minutes ago may be over.
     """
     sha256 = sha256_of(path)

@@ -54,6 +54,10 @@ class ReleaseStore(Protocol):
         """Return a small object, None if there is none."""
         ...
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yield an object of any size, piece by piece; raises StoreUnavailable if there is none."""
+        ...
+
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* if *key* still holds *expected* (None: nothing); else raise Changed."""
         ...

@@ -8,9 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from builders import a_tarball
 from conftest import KINDS
-from registry import People, make_people
+from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
 from release_service.demo.gitlab import StandInGitLab
 from release_service.openpgp import armour
 from signatures import SHA1, SIGNED, forged, framed
@@ -18,10 +17,6 @@ from uploads import Environment
 
 pytestmark = pytest.mark.slow
 
-NAME = "gtk-4.18.1.tar.xz"
-GOOD = a_tarball(NAME, NEWS="1\n2\n3\n4\n")
-DIRECTORY = "sources/gtk/4.18"
-ASC = f"{DIRECTORY}/{NAME}.asc"
 BAD_POLICY = "signature_required"
 
 
@@ -29,23 +24,9 @@ BAD_POLICY = "signature_required"
 def people(
     request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
 ) -> Iterator[People]:
-    """gtk is maintained by bob, whose key may sign, and alice, whose key is new; dora maintains glib."""
-    with make_people(environment_of(request.param), gitlab) as made:
-        made.maintain("gtk", "bob", "alice")
-        made.maintain("glib", "dora", "eric")
-        for name in ("bob", "alice", "dora"):
-            assert made.ask("POST", "/api/v1/keys", name, forged(name).certificate()).status_code == 201
-        for name, other in (("bob", "alice"), ("dora", "eric")):
-            made.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", other)
+    """Bob signs for gtk."""
+    with make_signers(environment_of(request.param), gitlab) as made:
         yield made
-
-
-def fingerprint(name: str) -> str:
-    return forged(name).fingerprint.hex().upper()
-
-
-def signature(name: str = "bob", data: bytes = GOOD, **how: Any) -> bytes:
-    return armour.write(framed(forged(name).sign(data, **how)), armour.SIGNATURE).encode()
 
 
 def post(people: People, *fields: tuple[str, Any]) -> httpx2.Response:
@@ -175,3 +156,10 @@ def test_a_header_that_holds_no_base64_or_a_novel_is_refused(people: People, hea
 
 def test_the_same_bytes_again_with_their_signature_are_as_they_were(people: People) -> None:
     assert [put(people, signature()).status_code for _ in range(2)] == [201, 200]
+    assert put(people, signature(data=b"other")).status_code == 422
+
+
+def test_the_same_bytes_again_bring_a_signature_that_was_forgotten(people: People) -> None:
+    assert [put(people).status_code, put(people, signature()).status_code] == [201, 200]
+    assert people.uploads.read(ASC) == signature()
+    assert f"{NAME}.asc".encode() in people.uploads.read(f"{DIRECTORY}/index.html")
