@@ -16,6 +16,7 @@ CACHE_JSON = "cache.json"
 INDEX_HTML = "index.html"
 LATEST = "LATEST-IS-"
 RELEASE_JSON = ".release.json"
+KEYRING = ".keyring.asc"
 
 # Write-once files never change content; no reader needs to ask again.
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -27,6 +28,7 @@ _CONTENT_TYPES = {
     ".tar.gz": "application/gzip",
     ".tar.bz2": "application/x-bzip2",
     ".tar.zst": "application/zstd",
+    ".keyring.asc": "application/pgp-keys",
     ".asc": "application/pgp-signature",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
@@ -46,6 +48,11 @@ class ObjectHeaders:
 def module_directory(module: str) -> str:
     """Return the directory of a module."""
     return f"{SOURCES}/{module}"
+
+
+def keyring_key(module: str) -> str:
+    """Return the key of the public keys that *module*'s signatures are verified with."""
+    return f"{module_directory(module)}/{module}{KEYRING}"
 
 
 def series_directory(module: str, series: str) -> str:
@@ -76,7 +83,7 @@ def latest_name(version: Version) -> str:
 def is_mutable(key: str) -> bool:
     """Say whether what is under *key* may be replaced, or vanish."""
     base = key.rpartition("/")[2]
-    return base in {CACHE_JSON, INDEX_HTML, ROBOTS} or base.startswith(LATEST) or base.endswith(RELEASE_JSON)
+    return base in {CACHE_JSON, INDEX_HTML, ROBOTS} or base.startswith(LATEST) or base.endswith((RELEASE_JSON, KEYRING))
 
 
 def public_url(base_url: str, key: str) -> str:

@@ -93,7 +93,7 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
         is_new = _publish(service, release, grant)
     elif (signed := _verified(service, tarball)) and not _is_signed(release):
         release = _sign(service, release, signed, grant)
-    _keep_promises(service, release)
+    keep_promises(service, release.module_id)
     return Published(release, is_new)
 
 
@@ -113,7 +113,7 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
     was_signed = _is_signed(release)
     if not was_signed:
         release = _sign(service, release, signed, grant)
-    _keep_promises(service, release)
+    keep_promises(service, release.module_id)
     if was_signed and release.signature and release.signature.text != signed.text:
         raise AlreadySigned(f"{name} was signed with the key {release.signature.fingerprint}.")
     return Published(release, is_new=not was_signed)
@@ -260,13 +260,14 @@ def _promise_mail(service: Service, session: Session, grant: Grant, letter: Lett
     mails.promise(session, told, letter.subject, letter.body, service.now())
 
 
-def _keep_promises(service: Service, release: Release) -> None:
-    """Keep the module's open promises: this release's, and what an upload that died has left."""
+def keep_promises(service: Service, module_id: int) -> None:
+    """Keep the module's open promises: a release's, a key's, and what an upload that died has left."""
     with service.transactions.read() as session:
-        promised = follow_ups.open_of(session, release)
+        promised = follow_ups.open_of(session, module_id)
     for promise in promised:
         if promise.kind == follow_ups.INDEX:
-            index.write_module(service.store, service.transactions, releases.tarball_name(promise.release))
+            name = releases.tarball_name(promise.release)
+            index.write_module(service.store, service.transactions, name, service.now())
         else:
             index.write_archive(service.store, service.transactions)
     with service.transactions.begin() as session:

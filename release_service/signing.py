@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.orm import Session
 
-from release_service.db import Transactions, modules, signing_keys
+from release_service.db import Transactions, signing_keys
 from release_service.db.signatures import Signed
 from release_service.db.tables import SigningKey
 from release_service.errors import Refused, SignatureNotTrusted, SigningKeyNotUsable, SigningKeyWaits, StoreUnavailable
@@ -78,10 +78,7 @@ def stored(store: ReleaseStore, key: str, sha256: str) -> Iterator[int]:
 
 def _trusted(session: Session, module: str, issuer: str, now: datetime) -> list[Certificate]:
     """Return the certificates that may sign for *module*, *issuer* among them."""
-    registered = modules.look_up(session, module)
-    blocked = {(block.issuer, block.subject) for block in registered.blocks}
-    theirs = signing_keys.of_maintainers(session, registered.home) if registered.home else []
-    keys = [key for key in theirs if (key.person.issuer, key.person.subject) not in blocked]
+    keys = signing_keys.of_unblocked(session, module)
     usable = [key for key in keys if signing_keys.state(key, now) == signing_keys.USABLE]
     is_revoked = any(issuer in key.revoked_fingerprints for key in keys)
     if is_revoked or not any(issuer in key.signing_fingerprints for key in usable):

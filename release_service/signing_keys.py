@@ -8,17 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy.orm import Session
 
 from release_service import letters
-from release_service.db import audit, mails, persons, signing_keys
+from release_service.db import audit, follow_ups, mails, persons, signing_keys
 from release_service.db.audit import Act
 from release_service.db.tables import Person as PersonRow
 from release_service.db.tables import SigningKey
-from release_service.errors import BadCertificate, BadChange, CertificateNotUsable, MayNotConsent, NotFound
+from release_service.errors import BadCertificate, BadChange, CertificateNotUsable, MayNotConsent, NotFound, Unavailable
 from release_service.identity.sso import Person
 from release_service.openpgp import Certificate, certificate, keyring
-from release_service.publish import Service
+from release_service.publish import Service, keep_promises
+
+log = structlog.get_logger()
 
 MOST_KEYS = 10
 _WARNED_AHEAD = timedelta(days=30)
@@ -31,6 +34,15 @@ class Asker:
 
     person: Person
     request_id: str
+
+
+def changed(service: Service, asker: Asker) -> None:
+    """After a change of who asks, or that they have consented to: write the keyrings that it is in, if that can be."""
+    with service.transactions.read() as session:
+        me = persons.find(session, asker.person.issuer, asker.person.subject)
+        homes = signing_keys.home_ids(session, me) if me else []
+        promised = follow_ups.open_for(session, homes)
+    _keep(service, promised)
 
 
 def add(service: Service, asker: Asker, data: bytes) -> tuple[SigningKey, bool]:
@@ -102,6 +114,22 @@ def warn_of_expiry(service: Service) -> int:
             letter = letters.key_expires(key.fingerprint, key.user_id, f"{key.expires_at:%Y-%m-%d}")
             mails.promise(session, [key.person], letter.subject, letter.body, now)
         return len(keys)
+
+
+def keep_overdue(service: Service) -> None:
+    """Keep the promises that nobody else has kept for a minute, each module's as far as it can be kept now."""
+    with service.transactions.read() as session:
+        late = follow_ups.overdue(session, service.now() - timedelta(minutes=1))
+    _keep(service, late)
+
+
+def _keep(service: Service, module_ids: Sequence[int]) -> None:
+    """Write the modules' keyrings now; what cannot be is left to the worker: the change itself is done."""
+    for module_id in module_ids:
+        try:
+            keep_promises(service, module_id)
+        except Unavailable as outage:
+            log.warning("promise_put_off", module_id=module_id, detail=outage.detail)
 
 
 def _locked(session: Session, asker: Asker) -> PersonRow:
@@ -198,6 +226,7 @@ def _tell(service: Service, session: Session, asker: Asker, key: SigningKey, wha
         change = letters.KeyChange(what, key.fingerprint, key.user_id, owner.login, modules)
         letter = letters.key_changed(change, f"{key.may_sign_from:%Y-%m-%d %H:%M} UTC", asker.person)
         mails.promise(session, signing_keys.co_maintainers(session, owner), letter.subject, letter.body, now)
+    follow_ups.promise_index(session, signing_keys.home_ids(session, owner), now)
 
 
 _ACTS = {

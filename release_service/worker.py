@@ -44,6 +44,7 @@ class Worker:
         if time.monotonic() - self._swept_at > _SWEEP_S:
             self._swept_at = time.monotonic()
             signing_keys.warn_of_expiry(self._service)
+            signing_keys.keep_overdue(self._service)
             with self._service.transactions.begin() as session:
                 limits.sweep(session, self._service.now())
                 sessions.sweep(session, self._service.now())

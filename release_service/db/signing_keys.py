@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from release_service.db.tables import Maintainer, Module, Person, SigningKey
+from release_service.db import modules
+from release_service.db.tables import Maintainer, Module, Person, Release, ReleaseSignature, SigningKey
+from release_service.openpgp import armour
 
 WAITING, USABLE, EXPIRED, REMOVED, REVOKED = "waiting", "usable", "expired", "removed", "revoked"
 
@@ -51,6 +53,34 @@ def of_maintainers(session: Session, module: Module) -> Sequence[SigningKey]:
     return session.scalars(keys.order_by(SigningKey.id)).all()
 
 
+def usable(session: Session, module: str, now: datetime) -> list[SigningKey]:
+    """Return the keys that may sign for *module*: of its maintainers, unless they are blocked."""
+    return [key for key in of_unblocked(session, module) if state(key, now) == USABLE]
+
+
+def of_unblocked(session: Session, module: str) -> list[SigningKey]:
+    """Return the keys of *module*'s maintainers who are not blocked, in any state but removed."""
+    registered = modules.look_up(session, module)
+    blocked = {(block.issuer, block.subject) for block in registered.blocks}
+    keys = of_maintainers(session, registered.home) if registered.home else []
+    return [key for key in keys if (key.person.issuer, key.person.subject) not in blocked]
+
+
+def keyring(session: Session, module: str, now: datetime) -> str:
+    """Return what *module*'s signatures are verified with, in armour; "" if there is nothing.
+
+    The keys that may sign for it, and those that have signed a release of it: also those that were removed since,
+    and with their revocations.
+    """
+    signers = select(ReleaseSignature.fingerprint).join(Release).join(Module).where(Module.name == module)
+    signed = _keys().where(SigningKey.fingerprint.in_(signers)).order_by(SigningKey.revoked_at.is_(None), SigningKey.id)
+    texts: dict[str, str] = {}
+    for key in (*session.scalars(signed), *usable(session, module, now)):
+        texts.setdefault(key.fingerprint, key.certificate)
+    packets = b"".join(armour.read(texts[one].encode("ascii"), armour.PUBLIC_KEY) for one in sorted(texts))
+    return armour.write(packets, armour.PUBLIC_KEY) if packets else ""
+
+
 def co_maintainers(session: Session, owner: Person) -> Sequence[Person]:
     """Return *owner*, and everybody who maintains a module that *owner* maintains."""
     mine = select(Maintainer.module_id).where(Maintainer.person_id == owner.id)
@@ -64,6 +94,11 @@ def modules_of(session: Session, owner: Person) -> list[str]:
     """Return the names of the modules that *owner* maintains, without aliases."""
     mine = select(Maintainer.module_id).where(Maintainer.person_id == owner.id)
     return list(session.scalars(select(Module.name).where(Module.id.in_(mine)).order_by(Module.folded)))
+
+
+def home_ids(session: Session, owner: Person) -> list[int]:
+    """Return the ids of the modules that *owner* maintains, without aliases."""
+    return list(session.scalars(select(Maintainer.module_id).where(Maintainer.person_id == owner.id)))
 
 
 def waiting_for(session: Session, consenter: Person, since: datetime, now: datetime) -> Sequence[SigningKey]:

@@ -6,9 +6,10 @@ then the conditional PUT.  The other order loses a release although every PUT is
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from release_service import paths
-from release_service.db import Transactions, releases
+from release_service.db import Transactions, releases, signing_keys
 from release_service.db.tables import Release
 from release_service.errors import IndexWouldShrink
 from release_service.index import Indexed, cache_json, pages
@@ -33,8 +34,10 @@ def indexed(release: Release) -> Indexed:
     return Indexed(name, release.published_at.date(), files)
 
 
-def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName) -> None:
+def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
+
+    Before them the module's keyring, as it is *now*: files first, indexes last.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
@@ -48,23 +51,33 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
         rewrite(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
 
+    def ring(_before: bytes | None = None) -> bytes:
+        with transactions.read() as session:
+            return signing_keys.keyring(session, module, now).encode("ascii")
+
     def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot())
+        return _grown(module, before, snapshot(), has_keyring=bool(ring()))
 
     cache_key = f"{paths.module_directory(module)}/{paths.CACHE_JSON}"
     listed = store.read(cache_key)
     build_cache(listed.content if listed else None)
+    if ring():
+        rewrite(store, paths.keyring_key(module), ring)
     with ThreadPoolExecutor(3) as together:
         steps = [
             together.submit(_write_latest, store, module, number, snapshot),
             together.submit(
                 page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
             ),
-            together.submit(page, paths.module_directory(module), lambda all_: pages.module(module, all_)),
+            together.submit(
+                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=bool(ring()))
+            ),
         ]
     for step in steps:
         step.result()
     rewrite(store, cache_key, build_cache)
+    if not ring() and store.read(paths.keyring_key(module)) is not None:
+        store.remove(paths.keyring_key(module))
 
 
 def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
@@ -79,13 +92,13 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
     rewrite(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
 
 
-def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed]) -> bytes:
+def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
     """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has."""
     known = {str(release.name.version) for release in snapshot}
     missing = set(cache_json.versions(module, before)) - known if before is not None else set()
     if missing:
         raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
-    return cache_json.write(module, snapshot)
+    return cache_json.write(module, snapshot, has_keyring=has_keyring)
 
 
 def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:

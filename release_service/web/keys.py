@@ -1,7 +1,8 @@
 """The keys of persons over HTTP: their own, and those of others that they may consent to."""
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
@@ -12,6 +13,7 @@ from release_service import signing_keys
 from release_service.db import signing_keys as rows
 from release_service.db.tables import SigningKey
 from release_service.errors import BadChange, shown
+from release_service.publish import Service
 from release_service.signing_keys import Asker
 from release_service.web.admission import counted
 from release_service.web.bodies import small_body
@@ -19,6 +21,8 @@ from release_service.web.callers import a_person, begin, parts_of
 
 router = APIRouter(prefix="/api/v1/keys")
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -39,7 +43,7 @@ async def post_key(request: Request) -> Response:
     begin(request, "key-add")
     asker = await _asker(request)
     data = await small_body(request)
-    key, is_new = await run_in_threadpool(signing_keys.add, parts_of(request).service, asker, data)
+    key, is_new = await _changed(request, asker, signing_keys.add, data)
     return JSONResponse(_object(request, key), 201 if is_new else 200, _NO_STORE)
 
 
@@ -48,7 +52,7 @@ async def delete_key(request: Request, fingerprint: str) -> Response:
     """Take nothing; what the key has signed stays good."""
     begin(request, "key-remove")
     asker = await _asker(request)
-    key = await run_in_threadpool(signing_keys.remove, parts_of(request).service, asker, _parsed(fingerprint))
+    key = await _changed(request, asker, signing_keys.remove, _parsed(fingerprint))
     return JSONResponse(_object(request, key), headers=_NO_STORE)
 
 
@@ -57,7 +61,7 @@ async def post_consent(request: Request, fingerprint: str) -> Response:
     """Take nothing: the fingerprint in the URL is what was compared."""
     begin(request, "key-consent")
     asker = await _asker(request)
-    keys = await run_in_threadpool(signing_keys.consent, parts_of(request).service, asker, _parsed(fingerprint))
+    keys = await _changed(request, asker, signing_keys.consent, _parsed(fingerprint))
     return JSONResponse(_object(request, keys[0]), headers=_NO_STORE)
 
 
@@ -65,6 +69,16 @@ async def _asker(request: Request) -> Asker:
     person = await a_person(request)
     await counted(request, person)
     return Asker(person, request.state.request_id)
+
+
+async def _changed(
+    request: Request, asker: Asker, change: Callable[[Service, Asker, Given], Made], given: Given
+) -> Made:
+    """Make *change*, then write the keyrings that it is in, as far as that can be done now."""
+    service = parts_of(request).service
+    made = await run_in_threadpool(change, service, asker, given)
+    await run_in_threadpool(signing_keys.changed, service, asker)
+    return made
 
 
 def _parsed(fingerprint: str) -> str:

@@ -78,6 +78,10 @@ class FailingTransactions:
     def __init__(self, transactions: Any, countdown: Countdown) -> None:
         self.transactions, self.countdown = transactions, countdown
 
+    def read(self) -> AbstractContextManager[Session]:
+        reading: AbstractContextManager[Session] = self.transactions.read()
+        return reading
+
     @contextmanager
     def begin(self) -> Iterator[Session]:
         context: AbstractContextManager[Session] = self.transactions.begin()
