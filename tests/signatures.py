@@ -242,9 +242,13 @@ class Gpg:
         return self("--local-user", key, *options, "--armor", "--detach-sign", data=data, at=at)
 
     def revoke(self, key: str) -> None:
-        """Revoke *key* with the certificate that gpg has made for that day."""
+        """Revoke *key*."""
+        self("--import", data=self.revocation(key))
+
+    def revocation(self, key: str) -> bytes:
+        """Return the revocation, in armour, that gpg has made together with *key* for that day."""
         text = (self.home / "openpgp-revocs.d" / f"{key}.rev").read_text()
-        self("--import", data=text.replace(":-----BEGIN", "-----BEGIN").encode())
+        return text[text.index("-----BEGIN") :].encode()
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def _content(lines: list[str], label: str) -> list[str]:
         raise Malformed("SECRET", "It is a block of a secret key.")
     if lines[0] != f"-----BEGIN {label}-----":
         raise Malformed("ARMOUR", f"It does not begin with -----BEGIN {label}-----, but with: {shown(lines[0], 60)}.")
-    if lines[-1] != f"-----END {label}-----" or len(lines) == 1:
+    if lines[-1] != f"-----END {label}-----":
         raise Malformed("ARMOUR", f"It does not end with -----END {label}-----, but with: {shown(lines[-1], 60)}.")
     return lines[1:-1]
 

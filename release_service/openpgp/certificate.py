@@ -1,6 +1,7 @@
 """What a registered public key must be: one certificate, strong, whole, and nobody else's (security G2, G3, G6).
 
-`read` is our own reading, and starts no program; `register` asks gpg too, and refuses what cannot be used now.
+`read` is our own reading, and starts no program; `register` asks gpg too, and refuses what cannot be used now;
+`revoke` takes what an owner has revoked a registered key with.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,26 @@ def register(data: bytes, *, now: datetime, directory: Path | None = None) -> Ce
     if not any(not key.revoked and (key.expires_at is None or key.expires_at > now) for key in found.signing):
         raise CertificateNotUsable("NO_SIGNING_KEY", f"No part of the key {found.fingerprint} may sign now.")
     listing.check(found, directory=directory)
+    return found
+
+
+def revoke(known: Certificate, revocation: bytes, *, now: datetime) -> Certificate:
+    """Return *known* as its owner's *revocation* leaves it: the one packet that gpg --gen-revoke writes.
+
+    (Raises: BadCertificate.)
+    """
+    if len(revocation) > MAX_BYTES:
+        raise BadCertificate("SIZE", f"It has more than {MAX_BYTES} bytes.")
+    try:
+        sent = packets.read(armour.read(revocation, armour.PUBLIC_KEY), _MOST_PACKETS)
+        primary, *others = packets.read(known.packets, _MOST_PACKETS)
+    except Malformed as malformed:
+        raise BadCertificate(malformed.rule, malformed.detail) from None
+    if [packet.tag for packet in sent] != [packets.SIGNATURE]:
+        raise BadCertificate("REVOCATION", "It is not exactly one revocation.")
+    found = read(b"".join(packets.write(packet) for packet in (primary, *sent, *others)), now=now)
+    if not found.revoked:
+        raise BadCertificate("REVOCATION", f"It does not revoke the key {known.fingerprint}.")
     return found
 
 

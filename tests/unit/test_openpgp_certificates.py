@@ -1,6 +1,7 @@
 """What a registered public key must be: keys from gpg, and keys from parts that gpg would never make."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release_service.errors import BadCertificate, CertificateNotUsable, Refused, SecretKeySent, WeakCertificate
-from release_service.openpgp import Certificate, armour, certificate, keyring
+from release_service.openpgp import Certificate, armour, certificate, keyring, listing
 from signatures import (
     BORN,
     CREATED,
     EMBEDDED,
+    EXPIRES,
     FLAGS,
+    ISSUER,
     KEY_EXPIRES,
     LITERAL,
     NOW,
@@ -30,13 +33,16 @@ from signatures import (
     Gpg,
     forged,
     framed,
+    mpi,
     seconds,
     sub,
 )
 
 ADA, EVE, SUB, BOB = forged(), forged("eve"), forged("sub"), forged("bob", "rsa2048")
+P256 = forged("ecdsa", "p256")
 GOOD = ADA.certificate()
 DAY = 86400
+EVE_ID = sub(ISSUER, EVE.fingerprint[-8:])
 NAME = framed(USER_ID, USER_ID_TAG)
 
 
@@ -60,6 +66,12 @@ def signed_for(other: ForgedKey, *, by: ForgedKey) -> bytes:
     """Return a signature, of the key *by*, that belongs to a user id of the key *other*."""
     data = other.signed_form + b"\xb4" + len(USER_ID).to_bytes(4, "big") + USER_ID
     return framed(by.sign(data, kind=0x13))
+
+
+def too_large(key: ForgedKey) -> bytes:
+    """Return an RSA signature over the usual user id whose number is longer than *key*."""
+    good = key.sign(key.signed_form + b"\xb4" + len(USER_ID).to_bytes(4, "big") + USER_ID, kind=0x13)
+    return good[: -len(mpi(1 << 2047))] + mpi(1 << 2048)
 
 
 def named(user_id: bytes) -> bytes:
@@ -101,6 +113,19 @@ BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
         lambda: framed(ADA.body[:5] + b"\x13\x05+\x81\x04\x00\n\x00\x03\x07", PUBLIC_KEY),
     ),
     "not-a-point": (BadCertificate, "MPI", lambda: NOT_A_POINT),
+    "not-on-its-curve": (BadCertificate, "KEY", lambda: framed(P256.body[:-1] + b"\x00", PUBLIC_KEY)),
+    "an-even-exponent": (BadCertificate, "KEY", lambda: framed(BOB.body[:-1] + b"\x00", PUBLIC_KEY)),
+    "signed-with-a-number-larger-than-its-key": (
+        BadCertificate,
+        "SELF_SIGNATURE",
+        lambda: framed(BOB.body, PUBLIC_KEY) + NAME + framed(too_large(BOB)),
+    ),
+    "300-octets-in-new-format": (BadCertificate, "USER_ID", lambda: framed(ADA.body, PUBLIC_KEY, "new")),
+    "9000-octets-in-new-format": (
+        BadCertificate,
+        "TEXT",
+        lambda: GOOD + framed(b"x" * 9000, USER_ID_TAG, "new, five octets"),
+    ),
     "an-octet-behind-the-key": (BadCertificate, "TRAILING", lambda: framed(ADA.body + b"x", PUBLIC_KEY)),
     "no-user-id": (BadCertificate, "USER_ID", lambda: framed(ADA.body, PUBLIC_KEY)),
     "an-unsigned-user-id": (BadCertificate, "USER_ID", lambda: GOOD + framed(b"Eve", USER_ID_TAG)),
@@ -134,6 +159,22 @@ BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
         "CRITICAL",
         lambda: ADA.certificate(certification=ADA.certify(sub(99, critical=True))),
     ),
+    "a-certification-that-has-expired": (
+        BadCertificate,
+        "USER_ID",
+        lambda: ADA.certificate(certification=ADA.certify(sub(EXPIRES, (86400).to_bytes(4, "big")))),
+    ),
+    "a-policy-with-a-line": (
+        BadCertificate,
+        "TEXT",
+        lambda: ADA.certificate(certification=ADA.certify(sub(26, b"https://a/\n[GNUPG:] x"))),
+    ),
+    "a-certification-that-names-two": (
+        BadCertificate,
+        "ISSUER",
+        lambda: GOOD + framed(ADA.sign(b"x", unhashed=[EVE_ID])),
+    ),
+    "a-digest-that-is-quoted-wrongly": (BadCertificate, "SELF_SIGNATURE", lambda: GOOD[:-70] + b"??" + GOOD[-68:]),
     "made-in-the-future": (BadCertificate, "TIME", FUTURE.certificate),
     "signed-in-the-future": (
         BadCertificate,
@@ -290,6 +331,36 @@ def test_a_key_that_gpg_has_revoked_is_not_registered(gpg: Gpg) -> None:
 
 
 @pytest.mark.real
+def test_the_revocation_that_gpg_keeps_for_a_key_revokes_it(gpg: Gpg) -> None:
+    primary = gpg.new_key("leaked")
+    known = certificate.register(gpg.export(primary), now=NOW)
+    assert certificate.revoke(known, gpg.revocation(primary), now=NOW).revoked
+    gpg.revoke(primary)
+    assert certificate.revoke(known, gpg.revocation(primary), now=NOW) == certificate.read(gpg.export(primary), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("rule", "revocation"),
+    [
+        ("EMPTY", b""),
+        ("SIZE", bytes(70_000)),
+        ("CUT", ADA.revoke()[:-1]),
+        ("REVOCATION", GOOD),
+        ("REVOCATION", ADA.revoke() * 2),
+        ("REVOCATION", ADA.revoke(kind=0x28)),
+        ("REVOCATION", EVE.revoke()),
+        ("SELF_SIGNATURE", ADA.revoke(data=EVE.signed_form)),
+    ],
+)
+def test_only_its_owner_revokes_a_key(rule: str, revocation: bytes) -> None:
+    known = certificate.read(GOOD, now=NOW)
+    assert certificate.revoke(known, ADA.revoke(), now=NOW).revoked
+    with pytest.raises(BadCertificate) as refused:
+        certificate.revoke(known, revocation, now=NOW)
+    assert refused.value.rule == rule, refused.value.detail
+
+
+@pytest.mark.real
 def test_a_secret_key_that_gpg_exports_is_named_as_what_it_is(gpg: Gpg) -> None:
     primary = gpg.new_key("exported")
     with pytest.raises(SecretKeySent, match="SECRET"):
@@ -319,6 +390,29 @@ def test_a_revoked_user_id_is_left_out_and_a_renewed_one_is_not() -> None:
 def test_a_subkey_ends_with_its_primary_key() -> None:
     found = certificate.read(ADA.certificate(ADA.bind(SUB), certification=ADA.certify(ends_after(1000))), now=NOW)
     assert [key.expires_at for key in found.signing] == [BORN + timedelta(days=1000)] * 2
+
+
+READ = certificate.read(GOOD, now=NOW)
+OTHER_VIEWS = {
+    "not-openpgp": replace(READ, packets=b"hello"),
+    "another-key": replace(READ, packets=EVE.certificate()),
+    "one-key-more": replace(READ, packets=GOOD + ADA.bind(SUB)),
+    "a-signature-that-is-not-good": replace(READ, packets=GOOD.replace(b"Ada", b"Eve")),
+    "another-end": replace(READ, expires_at=NOW + YEAR),
+    "a-primary-key-that-may-not-sign": replace(READ, packets=ADA.certificate(certification=ADA.certify(flags=b"\x01"))),
+    "a-revoked-key": replace(READ, packets=ADA.certificate(direct=ADA.revoke())),
+    "an-adopted-key": replace(READ, packets=framed(ADA.body, PUBLIC_KEY) + EVE.certify()),
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("view", OTHER_VIEWS.values(), ids=OTHER_VIEWS)
+def test_what_gpg_reads_otherwise_is_refused(view: Certificate, gpg: Gpg, tmp_path: Path) -> None:
+    del gpg  # has looked that gpg is installed
+    listing.check(READ, directory=tmp_path)
+    with pytest.raises(BadCertificate, match="OPINIONS"):
+        listing.check(view, directory=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_there_are_at_least_15_bad_certificates_and_4_good_ones() -> None:

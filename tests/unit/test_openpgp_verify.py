@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -312,6 +312,10 @@ def test_what_a_file_is_called_is_no_verdict(tmp_path: Path, private: Path) -> N
         judge(framed(ADA.sign(b"other")), named, private, CARD)
 
 
+# For a shell: the file behind the status descriptor in gpgv's arguments.
+STATUS = "/proc/$$/fd/$(echo $@ | sed 's/.*fd //;s/ .*//')"
+
+
 def program(directory: Path, name: str, script: str) -> None:
     """Put a *script* called *name* where programs are found first."""
     path = directory / name
@@ -344,7 +348,7 @@ def test_sqv_agrees_on_what_is_good(tarball: Path, private: Path) -> None:
     [
         "exec sleep 60",
         "kill -9 $$",
-        "exec head -c 2000000 /dev/zero > /proc/$$/fd/$(echo $@ | sed 's/.*fd //;s/ .*//')",
+        f"exec head -c 2000000 /dev/zero > {STATUS}",
     ],
 )
 def test_a_gpgv_that_hangs_or_dies_or_talks_too_much_is_no_verdict(
@@ -360,6 +364,28 @@ def test_without_gpgv_there_is_no_verdict(tarball: Path, private: Path, monkeypa
     monkeypatch.setenv("PATH", str(private))
     with pytest.raises(SignatureCheckUnavailable, match="gpgv is not installed"):
         judge(framed(GOOD), tarball, private, CARD)
+
+
+def test_a_gpgv_that_cannot_be_started_is_no_verdict(tarball: Path, private: Path, programs: Path) -> None:
+    (programs / "gpgv").write_text("#!/no/such/interpreter\n")
+    (programs / "gpgv").chmod(0o755)
+    with pytest.raises(SignatureCheckUnavailable, match="cannot be run"):
+        judge(framed(GOOD), tarball, private, CARD)
+
+
+@pytest.mark.parametrize(("rule", "issuer", "moment"), [("ISSUER", EVE, SIGNED), ("TIME", ADA, NOW), ("", ADA, SIGNED)])
+def test_gpgv_must_name_the_key_and_the_time_that_we_read(
+    rule: str, issuer: ForgedKey, moment: datetime, tarball: Path, private: Path, programs: Path
+) -> None:
+    name = issuer.fingerprint.hex().upper()
+    valid = f"VALIDSIG {name} 2026-01-01 {int(moment.timestamp())} 0 4 0 22 10 00 {CARD.fingerprint}"
+    lines = " ".join(f"'[GNUPG:] {line}'" for line in ("NEWSIG", "GOODSIG x", valid))
+    program(programs, "gpgv", f"PATH={os.environ['PATH']}\nprintf '%s\\n' {lines} > {STATUS}")
+    if rule:
+        with pytest.raises(BadSignature, match=rule):
+            judge(framed(GOOD), tarball, private, CARD)
+    else:
+        assert judge(framed(GOOD), tarball, private, CARD).signed_at == SIGNED
 
 
 def test_an_exit_status_of_0_alone_is_no_verdict(tarball: Path, private: Path, programs: Path) -> None:
