@@ -165,7 +165,7 @@ def test_serve_refuses_settings_that_make_no_sense_naming_them(name: str, value:
 @pytest.mark.real
 def test_serve_refuses_a_postgresql_database_that_is_not_migrated(postgresql_url: str, tmp_path: Path) -> None:
     done = run("release-service", "serve", home=tmp_path, RELEASE_SERVICE_DATABASE_URL=postgresql_url)
-    assert (done.returncode, "release-service migrate" in done.stderr) == (2, True)
+    assert (done.returncode, "release-service migrate" in done.stderr) == (4, True)
 
 
 def test_serve_stops_in_order_when_told_to(environment_of: Callable[[str], Environment], tmp_path: Path) -> None:

@@ -96,5 +96,5 @@ def test_a_refusal_is_three_readable_lines_in_the_job_log_and_fails_the_job(
     assert done.stdout.splitlines() == [
         "The job does not run for a protected tag. (tag_not_protected)",
         "The tag 4.18.1 is not protected.",
-        "Protect the tags: Settings > Repository > Protected tags, pattern *.*; then push the tag again.",
+        "Protect `*.*` in Settings > Repository > Protected tags; then delete the tag, and push it again.",
     ]

@@ -78,13 +78,14 @@ class FailingTransactions:
     def __init__(self, transactions: Any, countdown: Countdown) -> None:
         self.transactions, self.countdown = transactions, countdown
 
+    def begin(self) -> AbstractContextManager[Session]:
+        return self._failing(self.transactions.begin())
+
     def read(self) -> AbstractContextManager[Session]:
-        reading: AbstractContextManager[Session] = self.transactions.read()
-        return reading
+        return self._failing(self.transactions.read())
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
-        context: AbstractContextManager[Session] = self.transactions.begin()
+    def _failing(self, context: AbstractContextManager[Session]) -> Iterator[Session]:
         session = context.__enter__()
         try:
             yield session
