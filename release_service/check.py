@@ -35,11 +35,15 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What somebody wants to upload: its name, and what is known of it (SHA-256 in hex, size in bytes)."""
+    """What somebody wants to upload: its name, and what is known of it (SHA-256 in hex, size in bytes).
+
+    `is_signed` says that a signature will come along.
+    """
 
     filename: str
     sha256: str | None = None
     size: int = 0
+    is_signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def check(
     warnings = _expires_soon(uploader, now)
     name = _unless_refused(reasons, lambda: TarballName.parse(offer.filename, limits.compressions))
     _unless_refused(reasons, lambda: refuse_too_large(offer.size, limits.max_bytes))
-    reasons += authorize.objections(session, uploader, name, policy)
+    reasons += authorize.objections(session, uploader, name, policy, is_signed=offer.is_signed)
     if name is None:
         return Answer(None, reasons, warnings=warnings)
     sha256 = offer.sha256 or "you did not say"

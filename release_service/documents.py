@@ -14,6 +14,7 @@ from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
 FORMAT = 1
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Published file <- member of the archive (CONTRACT.md 4).
 _NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
@@ -30,7 +31,7 @@ def news_files(texts: Mapping[str, bytes], previous: Mapping[str, bytes]) -> dic
 
 
 def archive(found: Inspection) -> dict[str, Any]:
-    """Return what is told of a tarball's inside; the digest stands for those of all members (docs/decisions/0013)."""
+    """Return what is told of a tarball's inside; the digest stands for those of all members (docs/decisions/0014)."""
     return {
         "members": found.members,
         "expanded_bytes": found.expanded_bytes,
@@ -43,6 +44,8 @@ def keys(release: Release) -> set[str]:
     """Return the keys of the tarball and of all that `beside` makes."""
     exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
     name = tarball_name(release)
+    if release.signature is not None:
+        exts.add(paths.signature_ext(name))
     return {paths.tarball_key(name)} | {paths.release_key(name, ext) for ext in exts}
 
 
@@ -53,9 +56,11 @@ def beside(release: Release) -> list[dict[str, bytes]]:
     """
     name = tarball_name(release)
     files = {paths.release_key(name, file.ext): zlib.decompress(file.deflated) for file in release.files}
+    if release.signature is not None:
+        files[paths.release_key(name, paths.signature_ext(name))] = release.signature.text.encode("ascii")
     last = {
         paths.release_key(name, "sha256sum"): _checksum_file(release),
-        paths.release_key(name, "release.json"): _release_json(release),
+        paths.release_key(name, "release.json"): release_json(release),
     }
     return [files, last]
 
@@ -67,7 +72,7 @@ def _checksum_file(release: Release) -> bytes:
     return checksum.write(name, release.sha256, others)
 
 
-def _release_json(release: Release) -> bytes:
+def release_json(release: Release) -> bytes:
     """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
     name = tarball_name(release)
     document = {
@@ -81,6 +86,14 @@ def _release_json(release: Release) -> bytes:
         ],
         "archive": release.archive,
         "proof": release.proof,
-        "received": release.claimed_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "received": release.claimed_at.strftime(_MOMENT),
     }
+    if release.signature is not None:
+        document["signature"] = {
+            "name": f"{name.release}.{paths.signature_ext(name)}",
+            "fingerprint": release.signature.fingerprint,
+            "signing_fingerprint": release.signature.signing_fingerprint,
+            "signed": release.signature.signed_at.strftime(_MOMENT),
+            "added": release.signature.added_at.strftime(_MOMENT),
+        }
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

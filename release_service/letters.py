@@ -1,4 +1,4 @@
-"""What maintainers are told by mail: a release, a change of rights, a stranger's attempt.  Pure text."""
+"""What maintainers are told by mail: a release, a change of rights or of keys, a stranger's attempt.  Pure text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +33,15 @@ def published(tarball: str, sha256: str, url: str, by: Uploader) -> Letter:
     )
 
 
+def signed(tarball: str, fingerprint: str, url: str, by: Uploader) -> Letter:
+    """Tell of a signature that was added to a release."""
+    return Letter(
+        f"{tarball} was signed",
+        f"{tarball} was signed.\n\n  {url}\n  key {spaced(fingerprint)}\n\nSent by {who(by)}.\n\n"
+        "If this was not one of you, tell the release team at once.\n",
+    )
+
+
 def changed(module: str, what: Sequence[str], by: Uploader) -> Letter:
     """Tell of changes of rights, a sentence each in *what*."""
     lines = "".join(f"  {shown(sentence, 500)}\n" for sentence in what)
@@ -41,6 +50,51 @@ def changed(module: str, what: Sequence[str], by: Uploader) -> Letter:
         f"Who may publish {module}, or how, has changed:\n\n{lines}\nChanged by {who(by)}.\n\n"
         "If you do not know why, tell the release team.\n",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What became (`what`: added, revoked...) of whose key, and for which `modules` it can sign."""
+
+    what: str
+    fingerprint: str
+    user_id: str
+    owner: str
+    modules: Sequence[str]
+
+
+def key_changed(change: KeyChange, may_sign_from: str, by: Uploader) -> Letter:
+    """Tell of a change of a signing key: what its owner has not done, somebody else must notice in time."""
+    owner, fingerprint = shown(change.owner, 60), spaced(change.fingerprint)
+    waits = ""
+    if change.what == "added":
+        waits = (
+            f"It may sign from {may_sign_from} on.  If you know that it is {owner}'s, having compared the\n"
+            f"fingerprint with them, you may let it sign at once:\n\n"
+            f"  gnome-release keys consent {change.fingerprint}\n\n"
+        )
+    return Letter(
+        f"The signing key of {owner} was {change.what}",
+        f"A key that signs releases of {', '.join(change.modules) or 'no module yet'} was {change.what}:\n\n"
+        f"  {fingerprint}\n  {shown(change.user_id, 200)}\n\nOwner: {owner}.  By {who(by)}.\n\n{waits}"
+        "If you do not know why, tell the release team.\n",
+    )
+
+
+def key_expires(fingerprint: str, user_id: str, day: str) -> Letter:
+    """Warn the owner of a key."""
+    return Letter(
+        f"Your signing key expires on {day}",
+        f"This key can sign no release after {day}:\n\n  {spaced(fingerprint)}\n  {shown(user_id, 200)}\n\n"
+        "Extend it, and register it again:\n\n"
+        f"  gpg --quick-set-expire {fingerprint} 2y\n  gpg --quick-set-expire {fingerprint} 2y '*'\n"
+        f"  gnome-release keys add {fingerprint}\n",
+    )
+
+
+def spaced(fingerprint: str) -> str:
+    """Return a fingerprint as people compare it: in groups of four."""
+    return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))
 
 
 def refused(module: str, refusal: Refused, by: Uploader) -> Letter:

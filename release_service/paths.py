@@ -15,6 +15,8 @@ ROBOTS = "robots.txt"
 CACHE_JSON = "cache.json"
 INDEX_HTML = "index.html"
 LATEST = "LATEST-IS-"
+RELEASE_JSON = ".release.json"
+KEYRING = ".keyring.asc"
 
 # Write-once files never change content; no reader needs to ask again.
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -26,6 +28,8 @@ _CONTENT_TYPES = {
     ".tar.gz": "application/gzip",
     ".tar.bz2": "application/x-bzip2",
     ".tar.zst": "application/zstd",
+    ".keyring.asc": "application/pgp-keys",
+    ".asc": "application/pgp-signature",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
 }
@@ -46,6 +50,11 @@ def module_directory(module: str) -> str:
     return f"{SOURCES}/{module}"
 
 
+def keyring_key(module: str) -> str:
+    """Return the key of the public keys that *module*'s signatures are verified with."""
+    return f"{module_directory(module)}/{module}{KEYRING}"
+
+
 def series_directory(module: str, series: str) -> str:
     """Return the directory of a series."""
     return f"{SOURCES}/{module}/{series}"
@@ -61,6 +70,11 @@ def tarball_key(name: TarballName) -> str:
     return release_key(name, f"tar.{name.compression}")
 
 
+def signature_ext(name: TarballName) -> str:
+    """Return how the name of the tarball's signature ends; it is the tarball's with ``.asc``, as gpg looks for it."""
+    return f"tar.{name.compression}.asc"
+
+
 def latest_name(version: Version) -> str:
     """Return the name of the object that says which version of its series is newest."""
     return f"{LATEST}{version}"
@@ -69,7 +83,7 @@ def latest_name(version: Version) -> str:
 def is_mutable(key: str) -> bool:
     """Say whether what is under *key* may be replaced, or vanish."""
     base = key.rpartition("/")[2]
-    return base in {CACHE_JSON, INDEX_HTML, ROBOTS} or base.startswith(LATEST)
+    return base in {CACHE_JSON, INDEX_HTML, ROBOTS} or base.startswith(LATEST) or base.endswith((RELEASE_JSON, KEYRING))
 
 
 def public_url(base_url: str, key: str) -> str:

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
     signatures: str = Field(
         default="optional", pattern="^(optional|required)$", description="The policy of modules that have none"
     )
+    signing_key_cooling_s: Seconds = Field(
+        default=72 * 3600, description="How long a new key may not sign, unless another maintainer consents"
+    )
+    signature_max_age_s: Seconds = Field(
+        default=30 * 24 * 3600, description="How long ago a signature may have been made when it is sent"
+    )
     switched_off: Words = Field(default=(), description=f"What is switched off here: some of {', '.join(SWITCHES)}")
     max_requests_per_uploader_per_hour: Count = Field(default=3000, description="Uploads, checks: in all replicas")
     max_uploads_at_once_per_uploader: Count = Field(default=64, description="In all replicas")

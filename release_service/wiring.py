@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from release_service.archive.inspector import Inspector
@@ -17,6 +18,7 @@ from release_service.mail import MailServer
 from release_service.publish import Service
 from release_service.refusals import Refusals
 from release_service.settings import Settings
+from release_service.signing import SigningRules
 from release_service.store import ReleaseStore
 from release_service.store.local import LocalStore
 from release_service.store.s3 import S3Store
@@ -80,6 +82,9 @@ def build_service(settings: Settings) -> Service:
         limits=settings.uploader_limits(),
         public_url=settings.public_url,
         sends_mail=settings.smtp_url is not None,
+        signing=SigningRules(
+            timedelta(seconds=settings.signing_key_cooling_s), timedelta(seconds=settings.signature_max_age_s)
+        ),
     )
 
 

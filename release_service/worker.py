@@ -1,11 +1,11 @@
-"""Does what may wait: links the audit's chain, sends mail, forgets what is over.  Any number may run at once."""
+"""Does what may wait: the audit's chain, mail, warnings, forgetting what is over.  Any number may run at once."""
 
 import threading
 import time
 
 import structlog
 
-from release_service import audit
+from release_service import audit, signing_keys
 from release_service.db import limits, mails, sessions
 from release_service.errors import Unavailable
 from release_service.mail import MailServer, send_due
@@ -43,6 +43,8 @@ class Worker:
             send_due(self._service, self._mail_server)
         if time.monotonic() - self._swept_at > _SWEEP_S:
             self._swept_at = time.monotonic()
+            signing_keys.warn_of_expiry(self._service)
+            signing_keys.keep_overdue(self._service)
             with self._service.transactions.begin() as session:
                 limits.sweep(session, self._service.now())
                 sessions.sweep(session, self._service.now())

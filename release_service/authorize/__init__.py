@@ -38,20 +38,33 @@ class Grant:
     request_id: str
 
 
-def authorize(session: Session, uploader: Proven, name: TarballName, policy: Policy, request_id: str = "") -> Grant:
+def authorize(
+    session: Session,
+    uploader: Proven,
+    name: TarballName,
+    policy: Policy,
+    request_id: str = "",
+    *,
+    is_signed: bool | None = False,
+) -> Grant:
     """Return the right of *uploader* to publish *name*; raises the first of its `objections`."""
-    for objection in objections(session, uploader, name, policy):
+    for objection in objections(session, uploader, name, policy, is_signed=is_signed):
         raise objection
     return Grant(uploader, name.module, name.version.text, request_id)
 
 
-def objections(session: Session, uploader: Proven, name: TarballName | None, policy: Policy) -> list[Refused]:
-    """Return all that speaks against it, most basic first; without a *name*, what can be said without one."""
+def objections(
+    session: Session, uploader: Proven, name: TarballName | None, policy: Policy, *, is_signed: bool | None = False
+) -> list[Refused]:
+    """Return all that speaks against it, most basic first; without a *name*, what can be said without one.
+
+    *is_signed* says whether a signature comes along, None that it still may.
+    """
     try:
         registered = modules.look_up(session, name.module if name else "")
     except CaseTwin as twin:
         return [twin, *_objections(Question(uploader, None, policy, modules.look_up(session, "")))]
-    return _objections(Question(uploader, name, policy, registered))
+    return _objections(Question(uploader, name, policy, registered, is_signed))
 
 
 def _objections(question: Asked) -> list[Refused]:
@@ -70,7 +83,9 @@ def _rules(question: Asked) -> Sequence[Rule]:
     return (it_is_not_blocked, *kind.OF_THE_UPLOADER, *of_the_name)
 
 
-def confirm(session: Session, grant: Grant, name: TarballName, policy: Policy, now: datetime) -> Module:
+def confirm(
+    session: Session, grant: Grant, name: TarballName, policy: Policy, now: datetime, *, is_signed: bool = False
+) -> Module:
     """Ask again in the claim's transaction, and pin the module to the job's project; return the module.
 
     Rights may have been taken away since the upload began; and two projects may have been free to
@@ -79,7 +94,7 @@ def confirm(session: Session, grant: Grant, name: TarballName, policy: Policy, n
     module = modules.ensure(session, grant.module, now)
     home = modules.home(session, grant.module)
     modules.lock(session, home)
-    authorize(session, grant.uploader, name, policy)
+    authorize(session, grant.uploader, name, policy, is_signed=is_signed)
     if isinstance(grant.uploader, GitLabJob) and jobs.pin(session, home, grant.uploader, now):
         act = Act("publisher-allow", grant.uploader, grant.request_id, module=home.name)
         audit.record(session, act, audit.ACCEPTED, "claimed", now, project=grant.uploader.project_path)

@@ -31,12 +31,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[Who_co]):
-    """One uploader, one tarball.  `name` is None where only the uploader is asked about."""
+    """One uploader, one tarball.  `name` is None where only the uploader is asked about.
+
+    `is_signed` is None while nobody knows: a signature may come after the tarball.
+    """
 
     uploader: Who_co
     name: TarballName | None
     policy: Policy
     registered: Registered
+    is_signed: bool | None = False
 
     @property
     def tarball(self) -> TarballName:
@@ -55,7 +59,9 @@ def it_is_not_blocked(question: Question[Uploader]) -> None:
 
 
 def it_may_come_unsigned(question: Question[Uploader]) -> None:
-    """Neither the module's policy nor the instance's demands a signature."""
+    """Neither the module's policy nor the instance's demands a signature, unless one came along."""
+    if question.is_signed is not False:
+        return
     home = question.registered.home
     if ((home and home.signatures) or question.policy.signatures) == REQUIRED:
         raise SignatureRequired(f"The signature policy of {question.registered.home_name} is: {REQUIRED}.")

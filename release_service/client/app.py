@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from release_service.client import Exit, Failure, account, proof, report
+from release_service.client import Exit, Failure, account, gpg, keys, proof, report
 from release_service.client.check import check
-from release_service.client.options import JsonOption, ServerOption, TokenEnvOption
+from release_service.client.options import JsonOption, LocalUserOption, ServerOption, SignOption, TokenEnvOption
+from release_service.client.sign import sign
 from release_service.client.upload import upload
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
@@ -24,14 +25,22 @@ app.command()(account.login)
 app.command()(account.logout)
 app.command()(account.whoami)
 app.command()(check)
+app.command()(sign)
+app.add_typer(keys.app, name="keys")
 
 
 @app.command("upload")
-def upload_command(
+def upload_command(  # noqa: PLR0913 - one for each option
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The tarball.")],
     server: ServerOption = None,
     token_env: TokenEnvOption = None,
     *,
+    sign: SignOption = False,
+    local_user: LocalUserOption = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="Send this detached signature along."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish FILE.
@@ -46,13 +55,22 @@ def upload_command(
         raise Failure(Exit.REFUSED, *lines) from None
     with proof.caller(server, token_env) as caller:
         caller.token()  # before the file is read: who is not signed in hears it at once
+        made = _signature(file, signature, local_user, sign=sign)
         with report.progress(file) as (sent, tell):
-            answer = caller.accepted(upload(caller.server, caller.token, file, sent, tell))
+            answer = caller.accepted(upload(caller.server, caller.token, file, sent, tell, signature=made))
     if as_json:
         typer.echo(json.dumps(answer.body))
     else:
         report.published(answer)
     raise typer.Exit(answer.exit)
+
+
+def _signature(file: Path, made: Path | None, local_user: str | None, *, sign: bool) -> bytes | None:
+    if made is None:
+        return gpg.sign(file, local_user) if sign or local_user else None
+    if sign or local_user:
+        raise Failure(Exit.USAGE, "--signature sends a signature that exists, --sign makes one: say one of them.")
+    return made.read_bytes()
 
 
 def main() -> None:

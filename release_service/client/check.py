@@ -25,6 +25,7 @@ def check(
     server: ServerOption = None,
     token_env: TokenEnvOption = None,
     *,
+    signed: Annotated[bool, typer.Option("--signed", help="A signature will come along.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether FILE would be published: all reasons against it at once.
@@ -32,7 +33,7 @@ def check(
     The service judges name, rights and what is published already; what is inside the archive is
     looked at here, by the same rules.
     """
-    question: Verdict = {"filename": file.name}
+    question: Verdict = {"filename": file.name} | ({"signed": True} if signed else {})
     is_here = file.exists()
     if is_here:
         question |= {"sha256": sha256_of(file).hex(), "size": file.stat().st_size}

@@ -23,3 +23,7 @@ TokenEnvOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the service's answer as JSON.")]
+SignOption = Annotated[bool, typer.Option("--sign", help="Sign with your gpg, and send the signature along.")]
+LocalUserOption = Annotated[
+    str | None, typer.Option("--local-user", "-u", metavar="KEY", help="Sign with this key, not with gpg's default.")
+]

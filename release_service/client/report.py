@@ -70,6 +70,8 @@ def published(answer: Answer) -> None:
         say(_SANDBOX)
     say(f"Published {body['module']} {body['version']} in series {body['series']}.", body["url"])
     say(f"sha256 {body['sha256']}")
+    if body.get("signature_url"):
+        say(f"signature {body['signature_url']}")
     tell(*(f"warning: {warning}" for warning in body.get("warnings", [])))
 
 

@@ -86,11 +86,19 @@ def impostor(response: httpx2.Response) -> Answer:
     return Answer(0, {"title": f"Something other than the release service answered ({response.status_code})"})
 
 
-def ask(http: httpx2.Client, method: str, url: str, *, token: str | None = None, body: Any = None) -> Answer:
-    """Ask once."""
+def ask(
+    http: httpx2.Client,
+    method: str,
+    url: str,
+    *,
+    token: str | None = None,
+    body: Any = None,
+    content: bytes | None = None,
+) -> Answer:
+    """Ask once, with a *body* as JSON, with *content* as it is, or without either."""
     headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
-        return read(http.request(method, url, headers=headers, json=body, timeout=_TIMEOUT_S))
+        return read(http.request(method, url, headers=headers, json=body, content=content, timeout=_TIMEOUT_S))
     except httpx2.RequestError as error:
         return unreachable(url, error)
 

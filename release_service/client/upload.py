@@ -27,9 +27,12 @@ def sha256_of(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def upload(server: str, token: Token, path: Path, progress: Sent, tell: Tell) -> Answer:
-    """Send *path* to *server*; *progress* hears the bytes sent so far, *tell* why it is tried again.
+def upload(
+    server: str, token: Token, path: Path, progress: Sent, tell: Tell, *, signature: bytes | None = None
+) -> Answer:
+    """Send *path*, and the *signature* over it, to *server*.
 
+    *progress* hears the bytes sent so far, *tell* why it is tried again.
     *token* is asked before each try: a token that was good minutes ago may be over.
     """
     sha256 = sha256_of(path)
@@ -39,6 +42,8 @@ def upload(server: str, token: Token, path: Path, progress: Sent, tell: Tell) ->
         "Content-Length": str(path.stat().st_size),
         "Accept": "application/json",
     }
+    if signature is not None:
+        headers["Signature-OpenPGP"] = f":{base64.b64encode(signature).decode('ascii')}:"
     url = f"{server.rstrip('/')}/api/v1/tarballs/{quote(path.name, safe='+')}"
     with httpx2.Client(timeout=_TIMEOUT) as http:
         for attempt in range(1, _TRIES + 1):

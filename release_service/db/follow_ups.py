@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from release_service.db.tables import FollowUp, Release
+from release_service.db.tables import FollowUp, Module, Release
 
 INDEX = "index"  # cache.json, LATEST-IS and the HTML of the module
 ARCHIVE_INDEX = "archive-index"  # the HTML of /sources/: when a module appears for the first time
@@ -20,12 +20,44 @@ def promise(session: Session, release: Release, kinds: Iterable[str], now: datet
     )
 
 
-def open_of(session: Session, release: Release) -> list[FollowUp]:
-    """Return the promises for *release*'s module that are not kept, the oldest first."""
+def promise_index(session: Session, home_ids: Iterable[int], now: datetime) -> list[int]:
+    """Promise the indexes of these modules and their aliases anew, where something is published; return their ids."""
+    ids = list(home_ids)
+    newest = (
+        select(Release.module_id, func.max(Release.id))
+        .join(Module)
+        .where(or_(Module.id.in_(ids), Module.alias_of_id.in_(ids)), Release.published_at.is_not(None))
+        .group_by(Release.module_id)
+        .order_by(Release.module_id)
+    )
+    found = session.execute(newest).all()
+    session.add_all(
+        FollowUp(kind=INDEX, module_id=module_id, release_id=release_id, promised_at=now, kept_at=None)
+        for module_id, release_id in found
+    )
+    return [module_id for module_id, _ in found]
+
+
+def open_for(session: Session, home_ids: Iterable[int]) -> list[int]:
+    """Return the ids of those modules, and of their aliases, with promises that are not kept."""
+    ids = list(home_ids)
+    theirs = or_(Module.id.in_(ids), Module.alias_of_id.in_(ids))
+    open_ = select(FollowUp.module_id).join(Module, Module.id == FollowUp.module_id)
+    return list(session.scalars(open_.where(theirs, FollowUp.kept_at.is_(None)).distinct()))
+
+
+def overdue(session: Session, before: datetime) -> list[int]:
+    """Return the ids of the modules with promises that were made *before* and are not kept."""
+    late = FollowUp.kept_at.is_(None), FollowUp.promised_at < before
+    return list(session.scalars(select(FollowUp.module_id).where(*late).distinct().order_by(FollowUp.module_id)))
+
+
+def open_of(session: Session, module_id: int) -> list[FollowUp]:
+    """Return the promises for the module that are not kept, the oldest first."""
     return list(
         session.scalars(
             select(FollowUp)
-            .where(FollowUp.module_id == release.module_id, FollowUp.kept_at.is_(None))
+            .where(FollowUp.module_id == module_id, FollowUp.kept_at.is_(None))
             .options(joinedload(FollowUp.release).joinedload(Release.module))
             .order_by(FollowUp.id)
         )

@@ -188,11 +188,15 @@ def unpin(session: Session, module: Module, project_id: str) -> bool:
     return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
 
-def add_maintainer(session: Session, module: Module, person: Person, now: datetime) -> bool:
+def add_maintainer(
+    session: Session, module: Module, person: Person, now: datetime, *, by_administrator: bool = False
+) -> bool:
     """Let the person maintain *module*; return whether that is new."""
     try:
         with session.begin_nested():
-            session.add(Maintainer(module_id=module.id, person_id=person.id, created_at=now))
+            session.add(
+                Maintainer(module_id=module.id, person_id=person.id, by_administrator=by_administrator, created_at=now)
+            )
     except IntegrityError:
         return False
     return True

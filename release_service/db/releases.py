@@ -15,7 +15,7 @@ from release_service.errors import DigestKnown, TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
 from release_service.version import Version
 
-# The text that says what is in the tarball (docs/decisions/0013); no archive has a member of this name at its top.
+# The text that says what is in the tarball (docs/decisions/0014); no archive has a member of this name at its top.
 LISTING = "/listing"
 # The place of a release in `page`: its module's id, and its version.
 Place = tuple[int, str]
@@ -27,7 +27,11 @@ def find(session: Session, name: TarballName) -> Release | None:
         select(Release)
         .join(Module)
         .where(Module.folded == name.module.lower(), Release.version == name.version.text)
-        .options(joinedload(Release.module), selectinload(Release.files).options(undefer(ReleaseFile.deflated)))
+        .options(
+            joinedload(Release.module),
+            joinedload(Release.signature),
+            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+        )
     )
 
 
@@ -187,7 +191,7 @@ def published(session: Session, module: str) -> list[Release]:
         select(Release)
         .join(Module)
         .where(Module.name == module, Release.published_at.is_not(None))
-        .options(joinedload(Release.module), selectinload(Release.files))
+        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
     )
     return sorted(rows, key=lambda row: Version.parse_imported(row.version))
 
@@ -212,7 +216,11 @@ def page(session: Session, module: str | None, version: str | None, after: Place
         .where(*_published_of(module, version), tuple_(Release.module_id, Release.version) > after)
         .order_by(Release.module_id, Release.version)
         .limit(limit)
-        .options(joinedload(Release.module), selectinload(Release.files).options(undefer(ReleaseFile.deflated)))
+        .options(
+            joinedload(Release.module),
+            joinedload(Release.signature),
+            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+        )
     )
     return session.scalars(rows).all()
 
@@ -220,7 +228,9 @@ def page(session: Session, module: str | None, version: str | None, after: Place
 def named(session: Session, modules: Collection[str], versions: Collection[str]) -> Sequence[Release]:
     """Return the releases, claimed ones too, of any of the *modules* in any of the *versions*, with their files."""
     rows = select(Release).join(Module).where(Module.name.in_(modules), Release.version.in_(versions))
-    return session.scalars(rows.options(joinedload(Release.module), selectinload(Release.files))).all()
+    return session.scalars(
+        rows.options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+    ).all()
 
 
 def _published_of(module: str | None, version: str | None) -> list[ColumnElement[bool]]:

@@ -18,6 +18,7 @@ from release_service.errors.outages import (
 )
 from release_service.errors.requests import BadChange, FormExpired, SignInFailed
 from release_service.errors.signatures import (
+    AlreadySigned,
     BadCertificate,
     BadSignature,
     CertificateNotUsable,
@@ -27,6 +28,7 @@ from release_service.errors.signatures import (
     SignatureNotTrusted,
     SignatureOutOfTime,
     SigningKeyNotUsable,
+    SigningKeyWaits,
     WeakCertificate,
     WeakSignature,
 )
@@ -39,7 +41,6 @@ from release_service.errors.tarballs import (
     DigestKnown,
     DigestMismatch,
     NotFound,
-    SignatureNotAccepted,
     SignatureRequired,
     TooLarge,
     UnsupportedMediaType,
@@ -53,6 +54,7 @@ from release_service.errors.uploaders import (
     EnvironmentDiffers,
     ForeignConfiguration,
     ForkPipeline,
+    MayNotConsent,
     MayNotManage,
     ModuleNotRegistered,
     NotAuthenticated,
@@ -72,6 +74,7 @@ from release_service.errors.uploaders import (
 
 __all__ = [
     "AccessLevelTooLow",
+    "AlreadySigned",
     "AlreadyStored",
     "BadArchive",
     "BadCertificate",
@@ -93,6 +96,7 @@ __all__ = [
     "FormExpired",
     "IndexWouldShrink",
     "IssuerUnavailable",
+    "MayNotConsent",
     "MayNotManage",
     "ModuleNotRegistered",
     "NotAuthenticated",
@@ -108,11 +112,11 @@ __all__ = [
     "SignInFailed",
     "SignatureCheckUnavailable",
     "SignatureDoesNotMatch",
-    "SignatureNotAccepted",
     "SignatureNotTrusted",
     "SignatureOutOfTime",
     "SignatureRequired",
     "SigningKeyNotUsable",
+    "SigningKeyWaits",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",

@@ -47,7 +47,7 @@ class SignatureNotTrusted(Refused):
 
     code = "signature_not_trusted"
     title = "The signature was made with a key that is not registered for this module"
-    remedy = "Sign with a registered key, or let a maintainer of the module register yours."
+    remedy = "Register your key (gnome-release keys add FINGERPRINT), or let a maintainer of the module sign."
 
 
 class SigningKeyNotUsable(SignatureNotTrusted):
@@ -56,6 +56,22 @@ class SigningKeyNotUsable(SignatureNotTrusted):
     code = "signing_key_not_usable"
     title = "The signature was made with a key that has expired or was revoked"
     remedy = "Extend the key (gpg --quick-set-expire) or make a new one; register it again, then sign again."
+
+
+class SigningKeyWaits(SignatureNotTrusted):
+    """The key is known, and too new: nobody but its owner has looked at it."""
+
+    code = "signing_key_waits"
+    title = "The signature was made with a key that may not sign yet"
+    remedy = "Wait until then, or let another maintainer of one of your modules type: gnome-release keys consent."
+
+
+class AlreadySigned(Refused):
+    """A release has one signature, and it never changes."""
+
+    code = "already_signed"
+    title = "The release has another signature already"
+    remedy = "Nothing is left to do: look at the .asc beside the tarball."
 
 
 class BadCertificate(Refused):

@@ -42,20 +42,12 @@ class UnsupportedMediaType(BadUpload):
     title = "The request's content type is not accepted"
 
 
-class SignatureNotAccepted(BadUpload):
-    """A signature came along, and this service cannot verify it yet."""
-
-    code = "signature_not_accepted"
-    title = "Signatures are not accepted yet"
-    remedy = "Send the tarball without its signature."
-
-
 class SignatureRequired(BadUpload):
     """The module's policy demands a signature, and none came along."""
 
     code = "signature_required"
     title = "This module is published with a signature only"
-    remedy = "Signatures are not taken yet: let a maintainer change the module's signature policy until they are."
+    remedy = "Send it along (gnome-release upload --sign), or let a maintainer change the module's signature policy."
 
 
 class UploadCutOff(Refused):

@@ -51,6 +51,14 @@ class MayNotManage(NotAuthorized):
     remedy = "Ask an administrator of the release service."
 
 
+class MayNotConsent(MayNotManage):
+    """A key is consented to by somebody else than its owner, who has maintained a module with them for a while."""
+
+    code = "may_not_consent"
+    title = "You may not consent to this key"
+    remedy = "Let another maintainer of one of its owner's modules consent, or wait until the key may sign by itself."
+
+
 class ModuleNotRegistered(NotAuthorized):
     """Nobody may publish it, because it is not known."""
 

@@ -15,7 +15,7 @@ FORMAT = 4
 LISTED = ("news", "changes", "tar.xz", "tar.gz", "tar.bz2", "tar.zst", "sha256sum")
 
 
-def write(module: str, releases: Sequence[Indexed]) -> bytes:
+def write(module: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:
     """Return the text of *module*'s cache.json; *releases* in the order of versions."""
     files: dict[str, dict[str, str]] = {}
     others: dict[str, list[str]] = {}
@@ -28,7 +28,7 @@ def write(module: str, releases: Sequence[Indexed]) -> bytes:
         newest[series] = paths.latest_name(name.version)
     for series, latest in newest.items():
         others[series].insert(0, latest)
-    others["."] = [paths.CACHE_JSON]
+    others["."] = [paths.CACHE_JSON, *([f"{module}{paths.KEYRING}"] if has_keyring else [])]
     document = [FORMAT, {module: files}, {module: list(files)}, others]
     return json.dumps(document, ensure_ascii=True).encode("ascii")
 

@@ -15,12 +15,13 @@ def archive(modules: Iterable[str]) -> bytes:
     return html.write("Sources", "The modules that GNOME releases.", entries, is_top=True)
 
 
-def module(name: str, releases: Sequence[Indexed]) -> bytes:
-    """Return the index of a module: its series, the newest first, then cache.json."""
+def module(name: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:
+    """Return the index of a module: its series, the newest first, then cache.json and the keyring."""
     newest = {release.name.version.series: release for release in releases}
     in_order = sorted(newest.items(), key=lambda item: item[1].name.version, reverse=True)
     entries = [html.Entry(f"{series}/", release.day) for series, release in in_order]
     entries.append(html.Entry(paths.CACHE_JSON))
+    entries += [html.Entry(f"{name}{paths.KEYRING}")] if has_keyring else []
     return html.write(name, f"The series of {name}: one directory each.", entries)
 
 

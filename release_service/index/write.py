@@ -6,17 +6,18 @@ then the conditional PUT.  The other order loses a release although every PUT is
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from release_service import paths
-from release_service.db import Transactions, releases
+from release_service.db import Transactions, releases, signing_keys
 from release_service.db.tables import Release
-from release_service.errors import Changed, IndexWouldShrink, StoreUnavailable
+from release_service.errors import IndexWouldShrink
 from release_service.index import Indexed, cache_json, pages
 from release_service.store import ReleaseStore
+from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
 from release_service.version import Version
 
-_TRIES = 50
 _RELEASE_JSON = "release.json"
 
 Snapshot = Callable[[], Sequence[Indexed]]
@@ -28,11 +29,15 @@ def indexed(release: Release) -> Indexed:
     assert release.published_at is not None  # noqa: S101 - the query asks for it
     files: dict[str, int | None] = {f"tar.{name.compression}": release.size, "sha256sum": None, _RELEASE_JSON: None}
     files |= {file.ext: file.size for file in release.files}
+    if release.signature is not None and release.signature.published_at is not None:
+        files[paths.signature_ext(name)] = len(release.signature.text)
     return Indexed(name, release.published_at.date(), files)
 
 
-def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName) -> None:
+def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
+
+    Before them the module's keyring, as it is *now*: files first, indexes last.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
@@ -44,25 +49,35 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
             return [indexed(row) for row in releases.published(session, module)]
 
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        _replace(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
+        rewrite(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
+
+    def ring(_before: bytes | None = None) -> bytes:
+        with transactions.read() as session:
+            return signing_keys.keyring(session, module, now).encode("ascii")
 
     def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot())
+        return _grown(module, before, snapshot(), has_keyring=bool(ring()))
 
     cache_key = f"{paths.module_directory(module)}/{paths.CACHE_JSON}"
     listed = store.read(cache_key)
     build_cache(listed.content if listed else None)
+    if ring():
+        rewrite(store, paths.keyring_key(module), ring)
     with ThreadPoolExecutor(3) as together:
         steps = [
             together.submit(_write_latest, store, module, number, snapshot),
             together.submit(
                 page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
             ),
-            together.submit(page, paths.module_directory(module), lambda all_: pages.module(module, all_)),
+            together.submit(
+                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=bool(ring()))
+            ),
         ]
     for step in steps:
         step.result()
-    _replace(store, cache_key, build_cache)
+    rewrite(store, cache_key, build_cache)
+    if not ring() and store.read(paths.keyring_key(module)) is not None:
+        store.remove(paths.keyring_key(module))
 
 
 def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
@@ -73,32 +88,17 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
             return pages.archive(releases.published_modules(session))
 
     if store.read(paths.ROBOTS) is None:
-        _replace(store, paths.ROBOTS, lambda _: pages.ROBOTS)
-    _replace(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
+        rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
+    rewrite(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
 
 
-def _replace(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes]) -> None:
-    """Write what *build* makes, as often as somebody else was faster; an unchanged document is left alone."""
-    for _ in range(_TRIES):
-        before = store.read(key)
-        content = build(before.content if before else None)
-        if before is not None and before.content == content:
-            return  # its Last-Modified must not move
-        try:
-            store.replace(key, content, expected=before)
-        except Changed:
-            continue
-        return
-    raise StoreUnavailable(f"{key} changes faster than it can be written.")
-
-
-def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed]) -> bytes:
+def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
     """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has."""
     known = {str(release.name.version) for release in snapshot}
     missing = set(cache_json.versions(module, before)) - known if before is not None else set()
     if missing:
         raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
-    return cache_json.write(module, snapshot)
+    return cache_json.write(module, snapshot, has_keyring=has_keyring)
 
 
 def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:

@@ -32,6 +32,11 @@ class Body(Protocol):
         ...
 
     @property
+    def signature(self) -> bytes | None:
+        """The detached signature that came along, as it was sent; complete after `chunks`."""
+        ...
+
+    @property
     def said(self) -> list[str]:
         """What the sender says the SHA-256 is (64 hex letters each); complete after `chunks`."""
         ...
@@ -53,7 +58,7 @@ class ReceivedTarball:
     """The whole tarball of an upload, in a private file that has no name.
 
     `file` is read by position only (os.pread): several readers share its descriptor.
-    `size` in bytes, `sha256` 64 hex letters, both of exactly the bytes in `file`.
+    `size` in bytes, `sha256` 64 hex letters, both of exactly the bytes in `file`; `signature` as it was sent with it.
     """
 
     name: TarballName
@@ -61,6 +66,7 @@ class ReceivedTarball:
     size: int
     sha256: str
     inspecting: Inspecting
+    signature: bytes | None = None
 
     def inspection(self) -> Inspection:
         """Return what is in it, waiting for that; raises BadArchive."""
@@ -86,7 +92,7 @@ async def receive(
         if inspecting is None:
             inspecting = await inspector.begin(name, file.fileno())
             ending.callback(inspecting.end)
-        yield ReceivedTarball(name, file, writer.size, writer.sha256, inspecting)
+        yield ReceivedTarball(name, file, writer.size, writer.sha256, inspecting, body.signature)
 
 
 def _private_file(staging: Path) -> BinaryIO:

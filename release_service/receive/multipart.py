@@ -1,4 +1,4 @@
-"""The CI component's form (CONTRACT.md 1): one part ``tarball``, perhaps ``sha256``.
+"""The CI component's form (CONTRACT.md 1): one part ``tarball``, perhaps ``sha256`` and ``signature``.
 
 The smallest parser surface: python-multipart is pushed to chunk by chunk after the caller is
 known, part headers are read by our own strict grammar, and everything unexpected is refused.
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
-from release_service.errors import BadUpload, SignatureNotAccepted, TooLarge, UnsupportedMediaType, UploadCutOff, shown
+from release_service.errors import BadUpload, TooLarge, UnsupportedMediaType, UploadCutOff, shown
 
 _BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=(?:\"([!-~ ]{1,70})\"|([!#-~]{1,70}))\s*", re.IGNORECASE)
 _DISPOSITION = re.compile(r'form-data((?:\s*;\s*(?:name|filename)="[^"\\\r\n]*")+)\s*', re.IGNORECASE)
@@ -20,6 +20,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 # A name, a type, perhaps a length: real clients send well under a kilobyte.
 _HEADER_BYTES = 8 * 1024
 _FIELD_BYTES = 256
+SIGNATURE_BYTES = 16 * 1024
 
 _Event = tuple[str, bytes]
 
@@ -40,6 +41,7 @@ class Form:
         self._events = _events(stream, boundary_of(content_type))
         self._seen: set[str] = set()
         self.said: list[str] = []
+        self.signature: bytes | None = None
 
     async def open(self) -> str:
         """Read up to the tarball's bytes; return its file name.  Raises BadUpload if there is none."""
@@ -70,20 +72,24 @@ class Form:
 
     async def _take_field(self, name: str, filename: str | None) -> None:
         if name == "signature":
-            raise SignatureNotAccepted("The form has a part named 'signature'.")
+            self.signature = await self._value(name, SIGNATURE_BYTES)
+            return
         if name != "sha256" or filename is not None:
             raise BadUpload(f"The form has a part named {shown(name)!r} that is not expected here.")
+        digest = (await self._value(name, _FIELD_BYTES)).decode("ascii", "replace").strip().lower()
+        if not _SHA256.fullmatch(digest):
+            raise BadUpload(f"The part 'sha256' is {shown(digest)!r}, not 64 hex letters.")
+        self.said.append(digest)
+
+    async def _value(self, name: str, most: int) -> bytes:
         value = b""
         async for kind, data in self._events:
             if kind == "part_end":
                 break
             value += data
-            if len(value) > _FIELD_BYTES:
-                raise TooLarge("The part 'sha256' is longer than a digest.")
-        digest = value.decode("ascii", "replace").strip().lower()
-        if not _SHA256.fullmatch(digest):
-            raise BadUpload(f"The part 'sha256' is {shown(digest)!r}, not 64 hex letters.")
-        self.said.append(digest)
+            if len(value) > most:
+                raise TooLarge(f"The part {name!r} is longer than {most} bytes.")
+        return value
 
 
 def _disposition(block: bytes) -> tuple[str, str | None]:

@@ -1,12 +1,15 @@
-"""A tarball as the whole body of a PUT, its name in the URL, its digest in a header (RFC 9530)."""
+"""A tarball as the whole body of a PUT: its name in the URL, its digest (RFC 9530) and its signature in headers."""
 
 import base64
 import re
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 from release_service.errors import BadUpload, TooLarge, UnsupportedMediaType, shown
+from release_service.receive.multipart import SIGNATURE_BYTES
 
 _LONGEST_LENGTH = 20  # digits; int() refuses thousands of them
+_BYTES = re.compile(r":([A-Za-z0-9+/]+={0,2}):")
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 
 
@@ -34,6 +37,22 @@ def repr_digest(headers: Mapping[str, str]) -> list[str]:
     return [base64.b64decode(match[1]).hex() for match in found if match]
 
 
+def signature(headers: Mapping[str, str]) -> bytes | None:
+    """Return the detached signature in a Signature-OpenPGP header, as it was sent; None where there is none.
+
+    Its form is that of Repr-Digest's value: ``:<base64 of the .asc>:``.  (Raises: BadUpload, TooLarge.)
+    """
+    value = headers.get("signature-openpgp")
+    if value is None:
+        return None
+    if len(value) > 2 * SIGNATURE_BYTES:
+        raise TooLarge(f"The Signature-OpenPGP header holds more than {SIGNATURE_BYTES} bytes.")
+    if found := _BYTES.fullmatch(value):
+        with suppress(ValueError):
+            return base64.b64decode(found[1], validate=True)
+    raise BadUpload("The Signature-OpenPGP header is not :<base64 of the .asc>:.")
+
+
 class RawBody:
     """The body is the tarball."""
 
@@ -41,6 +60,7 @@ class RawBody:
         """Take *stream*, and what *headers* (lower-case names) say of it."""
         self._stream = stream
         self.said = repr_digest(headers)
+        self.signature = signature(headers)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the tarball's bytes."""

@@ -4,6 +4,8 @@ Each change is a value that knows how it is made; `change` makes it, with its au
 to the module's maintainers, in one commit.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import ClassVar, Protocol
 
@@ -12,11 +14,11 @@ from sqlalchemy.orm import Session
 from release_service import letters
 from release_service.authorize import stewards
 from release_service.authorize.stewards import Steward
-from release_service.db import audit, mails, modules
+from release_service.db import audit, follow_ups, mails, modules
 from release_service.db.audit import Act
 from release_service.db.tables import Person
-from release_service.errors import MayNotManage
-from release_service.publish import Service
+from release_service.errors import MayNotManage, Unavailable
+from release_service.publish import Service, keep_promises
 
 
 class Change(Protocol):
@@ -51,10 +53,22 @@ def change(service: Service, right: Steward, *wanted: Change) -> list[str]:
         for one in made:
             act = Act(one.act, right.by, right.request_id, module=right.module)
             audit.record(session, act, audit.ACCEPTED, "changed", service.now(), change=str(one))
+        promised = _promise_keyrings(service, session, right, made)
         if made and service.sends_mail:
             letter = letters.changed(right.module, [str(one) for one in made], right.by)
             mails.promise(session, told.values(), letter.subject, letter.body, service.now())
+    for module_id in promised:
+        with suppress(Unavailable):  # the worker keeps it, or the next release
+            keep_promises(service, module_id)
     return [str(one) for one in made]
+
+
+def _promise_keyrings(service: Service, session: Session, right: Steward, made: Sequence[Change]) -> list[int]:
+    """Promise the module's keyrings anew, if its maintainers have changed; return the ids of the modules."""
+    home = modules.look_up(session, right.module).home
+    if home is None or not any(one.act.startswith("maintainer") for one in made):
+        return []
+    return follow_ups.promise_index(session, [home.id], service.now())
 
 
 def _lock(session: Session, module: str) -> None:

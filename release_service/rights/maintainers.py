@@ -28,7 +28,7 @@ class AllowPerson:
             raise BadChange("A maintainer is a subject of the SSO; there is no SSO here, or that is no subject.")
         home = modules.home(session, right.module)
         person = persons.ensure(session, self.issuer, self.subject, shown(self.login or self.subject, LONGEST_SUBJECT))
-        return modules.add_maintainer(session, home, person, now)
+        return modules.add_maintainer(session, home, person, now, by_administrator=right.is_administrator)
 
     def __str__(self) -> str:
         """Say so, with the subject."""

@@ -59,6 +59,9 @@ class ReleaseStore(Protocol):
 
         Both are counted from the bytes that the store gives out now, never taken from what it says of them.
         """
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yield an object of any size, piece by piece; raises StoreUnavailable if there is none."""
         ...
 
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:

@@ -63,6 +63,12 @@ class LocalStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yield a file.  (See ReleaseStore.pieces.)"""
+        with _outages(), (self.root / key).open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
+
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* over *expected*.  (See ReleaseStore.replace.)"""
         with _outages():

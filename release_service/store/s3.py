@@ -106,6 +106,11 @@ class S3Store:
         with _outages():
             return self._reader.digest(key)
 
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """Yield an object.  (See ReleaseStore.pieces.)"""
+        with _outages(), contextlib.closing(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]) as body:
+            yield from body.iter_chunks(_PIECE_BYTES)
+
     def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
         """Write *content* over *expected*.  (See ReleaseStore.replace.)"""
         condition = {"IfMatch": expected.etag} if expected else {"IfNoneMatch": "*"}

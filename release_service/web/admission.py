@@ -27,13 +27,17 @@ async def counted(request: Request, caller: Proven, *switches: str) -> None:
 
 
 @asynccontextmanager
-async def admitted(request: Request, uploader: Proven, name: TarballName) -> AsyncIterator[Grant]:
+async def admitted(
+    request: Request, uploader: Proven, name: TarballName, *, is_signed: bool | None
+) -> AsyncIterator[Grant]:
     """Yield the right of *uploader* to publish *name*, while the upload counts as under way.
+
+    *is_signed* says whether a signature comes along; None: it may follow the tarball, and is asked for then.
 
     Raises NotAuthorized, TooManyRequests.
     """
-    parts, address = parts_of(request), address_of(request)
-    grant, lease = await run_in_threadpool(_admit, parts, uploader, name, address, request.state.request_id)
+    grant, lease = await run_in_threadpool(_admit, request, uploader, name, is_signed)
+    parts = parts_of(request)
     renewing = asyncio.create_task(_renew(parts, lease))
     try:
         yield grant
@@ -42,9 +46,10 @@ async def admitted(request: Request, uploader: Proven, name: TarballName) -> Asy
         await run_in_threadpool(_end, parts, lease)
 
 
-def _admit(parts: Parts, uploader: Proven, name: TarballName, address: str, request_id: str) -> tuple[Grant, str]:
+def _admit(request: Request, uploader: Proven, name: TarballName, is_signed: bool | None) -> tuple[Grant, str]:  # noqa: FBT001
+    parts, address, request_id = parts_of(request), address_of(request), request.state.request_id
     with parts.service.transactions.begin() as session:
-        grant = authorize(session, uploader, name, parts.service.policy, request_id)
+        grant = authorize(session, uploader, name, parts.service.policy, request_id, is_signed=is_signed)
         return grant, limits.begin_upload(session, parts.service.limits, uploader, address, parts.service.now())
 
 

@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @router.post("/check", summary="Would this be accepted?  All reasons at once, nothing changed")
 async def check_offer(request: Request) -> Response:
-    """Take {filename, sha256?, size?}; answer 200 whether the verdict is yes or no."""
+    """Take {filename, sha256?, size?, signed?}; answer 200 whether the verdict is yes or no."""
     begin(request, "check")
     uploader = await anyone(request)
     await counted(request, uploader, "uploads")
@@ -65,7 +65,9 @@ def _offer(asked: dict[str, Any]) -> Offer:
         raise BadChange("`sha256` is 64 hex digits, or is left out.")
     if size is not None and not (type(size) is int and size >= 0):
         raise BadChange("`size` is a number of bytes, or is left out.")
-    return Offer(filename, sha256.lower() if sha256 else None, size or 0)
+    if not isinstance(is_signed := asked.get("signed", False), bool):
+        raise BadChange("`signed` is true, if a signature will come along, or is left out.")
+    return Offer(filename, sha256.lower() if sha256 else None, size or 0, is_signed)
 
 
 def _answer(request: Request, answer: Answer) -> Response:

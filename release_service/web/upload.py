@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from release_service import paths
 from release_service.authorize import Proven
 from release_service.db.releases import tarball_name
+from release_service.db.tables import Release
 from release_service.publish import Published, publish_release
 from release_service.receive import Body, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form
@@ -34,25 +35,28 @@ _FORM_BYTES = 64 * 1024
 
 @router.post("/install-module-release", summary="Publish a tarball, as GNOME's CI component sends it")
 async def install_module_release(request: Request) -> Response:
-    """Take one multipart part ``tarball`` (CONTRACT.md 1), from CI jobs only."""
+    """Take a multipart part ``tarball`` (CONTRACT.md 1), perhaps ``sha256`` and ``signature``, from CI jobs only."""
     begin(request, "upload")
     job = await a_job(request)
     await counted(request, job, "uploads")
     form = Form(_stream(request, parts_of(request)), request.headers.get("content-type", ""))
-    return await _publish(request, job, await form.open(), form)
+    filename = await form.open()
+    return await _publish(request, job, filename, form, is_signed=True if form.signature else None)
 
 
 @router.put("/api/v1/tarballs/{filename}", summary="Publish a tarball that is the whole body")
 async def put_tarball(request: Request, filename: str) -> Response:
-    """Take the tarball as the body; a Repr-Digest header (RFC 9530) is checked."""
+    """Take the tarball as the body; a Repr-Digest header (RFC 9530) is checked, a signature is in Signature-OpenPGP."""
     begin(request, "upload")
     uploader = await anyone(request)
     await counted(request, uploader, "uploads")
     body = RawBody(_stream(request, parts_of(request)), request.headers)
-    return await _publish(request, uploader, filename, body)
+    return await _publish(request, uploader, filename, body, is_signed=body.signature is not None)
 
 
-async def _publish(request: Request, uploader: Proven, filename: str, body: Body) -> Response:
+async def _publish(
+    request: Request, uploader: Proven, filename: str, body: Body, *, is_signed: bool | None
+) -> Response:
     """Authorize *uploader* for what *filename* says, then receive and publish *body*."""
     parts = parts_of(request)
     name = TarballName.parse(filename, parts.settings.compressions)
@@ -60,7 +64,7 @@ async def _publish(request: Request, uploader: Proven, filename: str, body: Body
     structlog.contextvars.bind_contextvars(tarball=str(name), uploader=uploader.subject, proof=uploader.kind)
     limits, staging = parts.settings.receive_limits(), parts.settings.staging
     async with (
-        admitted(request, uploader, name) as grant,
+        admitted(request, uploader, name, is_signed=is_signed) as grant,
         receive(name, body, limits, staging, parts.inspector) as tarball,
     ):
         know(request, sha256=tarball.sha256)
@@ -97,6 +101,7 @@ def _answer(request: Request, published: Published) -> Response:
             "sha256": release.sha256,
             "url": url,
             "checksum_url": paths.public_url(settings.public_url, paths.release_key(name, "sha256sum")),
+            "signature_url": _signature_url(request, release),
             "warnings": release.archive["warnings"],
             "sandbox": settings.sandbox,
         }
@@ -107,5 +112,14 @@ def _answer(request: Request, published: Published) -> Response:
         url,
         f"sha256 {release.sha256}",
     ]
+    signature = _signature_url(request, release)
+    lines += [f"signature {signature}"] if signature else []
     lines += [f"warning: {warning}" for warning in release.archive["warnings"]]
     return PlainTextResponse("\n".join(lines) + "\n", status, {"Location": url})
+
+
+def _signature_url(request: Request, release: Release) -> str | None:
+    if release.signature is None:
+        return None
+    name = tarball_name(release)
+    return paths.public_url(parts_of(request).settings.public_url, paths.release_key(name, paths.signature_ext(name)))

@@ -37,11 +37,17 @@ def test_directories_are_those_of_the_contract() -> None:
     assert paths.latest_name(Version.parse("48.1")) == "LATEST-IS-48.1"
 
 
-MUTABLE = ["sources/gtk/cache.json", "sources/index.html", "sources/gtk/4.18/LATEST-IS-4.18.1", "robots.txt"]
+MUTABLE = [
+    "sources/gtk/cache.json",
+    "sources/gtk/4.18/gtk-4.18.1.release.json",
+    "sources/index.html",
+    "sources/gtk/4.18/LATEST-IS-4.18.1",
+    "robots.txt",
+]
 WRITTEN_ONCE = [
     "sources/gtk/4.18/gtk-4.18.1.tar.xz",
     "sources/gtk/4.18/gtk-4.18.1.sha256sum",
-    "sources/gtk/4.18/gtk-4.18.1.release.json",
+    "sources/gtk/4.18/gtk-4.18.1.tar.xz.asc",
     "sources/index.html/1/index.html-1.tar.xz",
     "sources/gtk/4.18/cache.json.news",
 ]

@@ -328,7 +328,7 @@ def test_a_switch_stops_uploads_that_are_under_way(registry: Registry) -> None:
     nothing: Any = None  # the claim does not look inside
     tarball = ReceivedTarball(name, nothing, 0, 64 * "0", nothing)
     with pytest.raises(SwitchedOff):
-        publish._claim(service, tarball, Inspection(1, 1, (), {}), grant)
+        publish._claim(service, tarball, Inspection(1, 1, (), {}), None, grant)
     assert registry.uploads.stored() == []
 
 

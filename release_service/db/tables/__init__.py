@@ -5,7 +5,16 @@ from release_service.db.tables.base import Base
 from release_service.db.tables.limits import RateCount, Switch, UploadLease
 from release_service.db.tables.modules import Block, Maintainer, Module, Publisher
 from release_service.db.tables.persons import Mail, Person, WebSession
-from release_service.db.tables.releases import ClaimedDigest, FollowUp, Release, ReleaseFile, ReleaseText, TokenUse
+from release_service.db.tables.releases import (
+    ClaimedDigest,
+    FollowUp,
+    Release,
+    ReleaseFile,
+    ReleaseSignature,
+    ReleaseText,
+    TokenUse,
+)
+from release_service.db.tables.signing_keys import SigningKey
 
 __all__ = [
     "AuditHead",
@@ -24,7 +33,9 @@ __all__ = [
     "RateCount",
     "Release",
     "ReleaseFile",
+    "ReleaseSignature",
     "ReleaseText",
+    "SigningKey",
     "Switch",
     "TokenUse",
     "UploadLease",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from release_service.db.tables.base import Base, Id
@@ -46,7 +46,7 @@ class Publisher(Base):
 
 
 class Maintainer(Base):
-    """A person who may publish a module, and change who else may."""
+    """A person who may publish a module, and change who else may; `by_administrator`: one has said so."""
 
     __tablename__ = "maintainers"
     __table_args__ = (UniqueConstraint("module_id", "person_id"),)
@@ -54,6 +54,7 @@ class Maintainer(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     module_id: Mapped[int] = mapped_column(ForeignKey("modules.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("persons.id"))
+    by_administrator: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime]
 
     person: Mapped[Person] = relationship(lazy="raise")

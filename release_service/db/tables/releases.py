@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from release_service.db.tables.base import Base, Id
@@ -33,6 +33,7 @@ class Release(Base):
 
     module: Mapped[Module] = relationship(lazy="raise")
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
+    signature: Mapped["ReleaseSignature | None"] = relationship(lazy="raise")
 
 
 class ClaimedDigest(Base):
@@ -60,10 +61,25 @@ class ReleaseFile(Base):
     deflated: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class ReleaseSignature(Base):
+    """The one signature of a release: with the claim, or added later; the indexes name it from `published_at` on."""
+
+    __tablename__ = "release_signatures"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"), unique=True)
+    text: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(String(40))
+    signing_fingerprint: Mapped[str] = mapped_column(String(40))
+    signed_at: Mapped[datetime]
+    added_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+
+
 class ReleaseText(Base):
     """NEWS and ChangeLog as the tarball has them, and its listing, zlib-compressed.
 
-    The next version is compared with the first two, the tag with the listing (docs/decisions/0013).
+    The next version is compared with the first two, the tag with the listing (docs/decisions/0014).
     """
 
     __tablename__ = "release_texts"

@@ -1,0 +1,238 @@
+"""The keys that persons sign with: registered, consented to, renewed, revoked, removed.
+
+A new key may sign only after a while, and all who maintain something together with its owner are told at once: whoever
+has taken an account over cannot sign before somebody had the time to notice (threat G6).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from release_service import letters
+from release_service.db import audit, follow_ups, mails, persons, signing_keys
+from release_service.db.audit import Act
+from release_service.db.tables import Person as PersonRow
+from release_service.db.tables import SigningKey
+from release_service.errors import BadCertificate, BadChange, CertificateNotUsable, MayNotConsent, NotFound, Unavailable
+from release_service.identity.sso import Person
+from release_service.openpgp import Certificate, certificate, keyring
+from release_service.publish import Service, keep_promises
+
+log = structlog.get_logger()
+
+MOST_KEYS = 10
+_WARNED_AHEAD = timedelta(days=30)
+_LONGEST_USER_ID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a change of keys, in which request."""
+
+    person: Person
+    request_id: str
+
+
+def changed(service: Service, asker: Asker) -> None:
+    """After a change of who asks, or that they have consented to: write the keyrings that it is in, if that can be."""
+    with service.transactions.read() as session:
+        me = persons.find(session, asker.person.issuer, asker.person.subject)
+        homes = signing_keys.home_ids(session, me) if me else []
+        promised = follow_ups.open_for(session, homes)
+    _keep(service, promised)
+
+
+def add(service: Service, asker: Asker, data: bytes) -> tuple[SigningKey, bool]:
+    """Register the certificate in *data*, or take its newer form; one that carries its revocation is revoked.
+
+    Returns the key, and whether it waits anew: it is new, or has a key for signing that it did not have.
+    (Raises: BadCertificate and its kinds, BadChange; SignatureCheckUnavailable.)
+    """
+    now = service.now()
+    found = certificate.read(data, now=now)
+    if not found.revoked:
+        found = certificate.register(data, now=now)
+    with service.transactions.begin() as session:
+        owner = _locked(session, asker)
+        if found.revoked:
+            return _revoke(service, session, asker, owner, found), False
+        key, what = _put(session, owner, found, now, service.signing.cooling)
+        if what:
+            _tell(service, session, asker, key, what)
+        session.flush()
+        session.expire(key)  # who had consented, perhaps to an earlier one
+        return _found(session, owner, key.fingerprint), what == "added"
+
+
+def remove(service: Service, asker: Asker, fingerprint: str) -> SigningKey:
+    """Let the key sign nothing any more; what it has signed stays good.  (Raises: NotFound.)"""
+    with service.transactions.begin() as session:
+        key = _found(session, _locked(session, asker), fingerprint)
+        if key.removed_at is None:
+            key.removed_at = service.now()
+            _tell(service, session, asker, key, "removed")
+        return key
+
+
+def consent(service: Service, asker: Asker, fingerprint: str) -> list[SigningKey]:
+    """Let somebody else's new key sign at once.  (Raises: NotFound, BadChange, MayNotConsent.)"""
+    now = service.now()
+    with service.transactions.begin() as session:
+        consenter = _locked(session, asker)
+        waiting = signing_keys.waiting_for(session, consenter, now - service.signing.cooling, now)
+        keys = [key for key in waiting if key.fingerprint == fingerprint]
+        if not keys:
+            _refuse_consent(signing_keys.registered(session, fingerprint), fingerprint, now)
+        for key in keys:
+            key.consented_by = consenter
+            _tell(service, session, asker, key, "consented to")
+        return keys
+
+
+def known_to(service: Service, asker: Asker) -> tuple[Sequence[SigningKey], Sequence[SigningKey]]:
+    """Return the keys of who asks, and those of others that they may consent to."""
+    now = service.now()
+    with service.transactions.read() as session:
+        me = persons.find(session, asker.person.issuer, asker.person.subject)
+        if me is None:
+            return [], []
+        return signing_keys.of(session, me), signing_keys.waiting_for(session, me, now - service.signing.cooling, now)
+
+
+def warn_of_expiry(service: Service) -> int:
+    """Promise a mail to the owner of each key that stops to sign within 30 days, once; return how many."""
+    if not service.sends_mail:
+        return 0
+    now = service.now()
+    with service.transactions.begin() as session:
+        keys = signing_keys.expiring(session, now, _WARNED_AHEAD)
+        for key in keys:
+            key.warned_at = now
+            letter = letters.key_expires(key.fingerprint, key.user_id, f"{key.expires_at:%Y-%m-%d}")
+            mails.promise(session, [key.person], letter.subject, letter.body, now)
+        return len(keys)
+
+
+def keep_overdue(service: Service) -> None:
+    """Keep the promises that nobody else has kept for a minute, each module's as far as it can be kept now."""
+    with service.transactions.read() as session:
+        late = follow_ups.overdue(session, service.now() - timedelta(minutes=1))
+    _keep(service, late)
+
+
+def _keep(service: Service, module_ids: Sequence[int]) -> None:
+    """Write the modules' keyrings now; what cannot be is left to the worker: the change itself is done."""
+    for module_id in module_ids:
+        try:
+            keep_promises(service, module_id)
+        except Unavailable as outage:
+            log.warning("promise_put_off", module_id=module_id, detail=outage.detail)
+
+
+def _locked(session: Session, asker: Asker) -> PersonRow:
+    person = persons.ensure(session, asker.person.issuer, asker.person.subject, asker.person.login)
+    signing_keys.lock_owner(session, person)
+    return person
+
+
+def _found(session: Session, owner: PersonRow, fingerprint: str) -> SigningKey:
+    key = signing_keys.find(session, owner, fingerprint)
+    if key is None:
+        raise NotFound(
+            f"You have no key {fingerprint} here.", remedy="Look at your keys with: gnome-release keys list."
+        )
+    return key
+
+
+def _put(
+    session: Session, owner: PersonRow, found: Certificate, now: datetime, cooling: timedelta
+) -> tuple[SigningKey, str]:
+    """Return the key as it is now, and what became of it: added, renewed, or nothing."""
+    key = signing_keys.find(session, owner, found.fingerprint)
+    if key is None:
+        if len(signing_keys.of(session, owner)) >= MOST_KEYS:
+            raise BadChange(f"You have {MOST_KEYS} keys.", remedy="Remove one: gnome-release keys remove FINGERPRINT.")
+        key = SigningKey(person_id=owner.id, fingerprint=found.fingerprint, signing_fingerprints=[], certificate="")
+        key.revoked_fingerprints = []
+        session.add(key)
+    _refuse_older(key, found)
+    text = keyring.armoured([found])
+    waits_anew = key.removed_at is not None or bool(set(found.signing_fingerprints) - set(key.signing_fingerprints))
+    if not waits_anew and key.certificate == text:
+        return key, ""
+    if waits_anew:
+        key.added_at, key.may_sign_from = now, now + cooling
+        key.consented_by_id, key.removed_at = None, None
+    _write(key, found, text)
+    return key, "added" if waits_anew else "renewed"
+
+
+def _write(key: SigningKey, found: Certificate, text: str) -> None:
+    ends = [part.expires_at for part in found.signing if not part.revoked]
+    expires_at = None if None in ends else max(end for end in ends if end)
+    if expires_at != key.expires_at:
+        key.warned_at = None
+    key.certificate, key.expires_at = text, expires_at
+    key.user_id = found.user_ids[0][:_LONGEST_USER_ID]
+    key.signing_fingerprints = list(found.signing_fingerprints)
+    revoked = {part.fingerprint for part in found.signing if part.revoked}
+    key.revoked_fingerprints = sorted({*key.revoked_fingerprints, *revoked})
+
+
+def _refuse_older(key: SigningKey, found: Certificate) -> None:
+    """Hold that nothing that was revoked comes back: an old copy does not know of it.  (Raises: BadCertificate.)"""
+    if key.revoked_at is not None:
+        raise CertificateNotUsable("REVOKED", f"The key {key.fingerprint} was revoked on {key.revoked_at:%Y-%m-%d}.")
+    back = set(key.revoked_fingerprints) & set(found.signing_fingerprints)
+    if back:
+        raise BadCertificate("OLDER", f"It is an older copy: the subkey {min(back)} was revoked since.")
+
+
+def _revoke(service: Service, session: Session, asker: Asker, owner: PersonRow, found: Certificate) -> SigningKey:
+    """Revoke the certificate wherever it is registered: the revocation is its own, whoever brings it."""
+    keys = signing_keys.registered(session, found.fingerprint)
+    if not keys:
+        raise CertificateNotUsable("REVOKED", f"The key {found.fingerprint} was revoked by its owner.")
+    for key in keys:
+        if key.revoked_at is None:
+            key.revoked_at, key.certificate = service.now(), keyring.armoured([found])
+            _tell(service, session, asker, key, "revoked")
+    return next((key for key in keys if key.person_id == owner.id), keys[0])
+
+
+def _refuse_consent(keys: Sequence[SigningKey], fingerprint: str, now: datetime) -> None:
+    states = {signing_keys.state(key, now) for key in keys} - {signing_keys.REMOVED}
+    if not states:
+        raise NotFound(f"There is no key {fingerprint}.", remedy="Compare the fingerprint with the one in the mail.")
+    if signing_keys.WAITING not in states:
+        raise BadChange(
+            f"The key {fingerprint} waits for nobody's consent: it is {min(states)}.", remedy="There is nothing to do."
+        )
+    raise MayNotConsent(f"The key {fingerprint} is your own, or you have not maintained a module with its owner.")
+
+
+def _tell(service: Service, session: Session, asker: Asker, key: SigningKey, what: str) -> None:
+    """Write down what became of *key*, and promise a mail to all who maintain something together with its owner."""
+    now = service.now()
+    owner = session.get_one(PersonRow, key.person_id)
+    modules = signing_keys.modules_of(session, owner)
+    act = Act(_ACTS[what], asker.person, asker.request_id)
+    detail = {"fingerprint": key.fingerprint, "owner": owner.subject, "modules": modules}
+    audit.record(session, act, audit.ACCEPTED, "changed", now, **detail)
+    if service.sends_mail:
+        change = letters.KeyChange(what, key.fingerprint, key.user_id, owner.login, modules)
+        letter = letters.key_changed(change, f"{key.may_sign_from:%Y-%m-%d %H:%M} UTC", asker.person)
+        mails.promise(session, signing_keys.co_maintainers(session, owner), letter.subject, letter.body, now)
+    follow_ups.promise_index(session, signing_keys.home_ids(session, owner), now)
+
+
+_ACTS = {
+    "added": "key-add",
+    "renewed": "key-renew",
+    "consented to": "key-consent",
+    "revoked": "key-revoke",
+    "removed": "key-remove",
+}

@@ -1,0 +1,84 @@
+"""A service with an SSO: carol is an administrator, rita of the release team, others are nobody in particular."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from builders import a_tarball
+from persons import StandInSso
+from release_service.demo.gitlab import StandInGitLab
+from release_service.demo.issuer import Claims
+from release_service.openpgp import armour
+from signatures import forged, framed
+from uploads import Environment, Uploads, make_uploads
+
+GROUPS = {"carol": ["/sysadmin"], "rita": ["release-team"]}
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who speaks to `uploads`, by name; each has an address at gnome.example."""
+
+    uploads: Uploads
+    sso: StandInSso
+
+    def token(self, who: str, **claims: Any) -> str:
+        groups = GROUPS.get(who, [])
+        said: Claims = {"sub": f"sub-{who}", "preferred_username": who, "email": f"{who}@gnome.example"}
+        return self.sso.token(groups=groups, **said | claims)
+
+    def ask(self, method: str, path: str, who: str = "", body: object = None) -> httpx2.Response:
+        """Ask as *who*; *body* is sent as it is if it is bytes, else as JSON."""
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token(who)}"} if who else {})
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body)
+        return self.uploads.http.request(method, path, headers=headers, content=content)
+
+    def maintain(self, module: str, *names: str) -> None:
+        """Let *names* maintain *module*, by carol's word."""
+        self.ask("PUT", f"/api/v1/modules/{module}", "carol", {})
+        for name in names:
+            added = self.ask("POST", f"/api/v1/modules/{module}/maintainers", "carol", {"subject": f"sub-{name}"})
+            assert added.is_success, added.text
+            assert self.ask("GET", "/api/v1/whoami", name).is_success  # now the address is known
+
+
+@contextmanager
+def make_people(environment: Environment, gitlab: StandInGitLab, **changes: Any) -> Iterator[People]:
+    """Build a service over *environment* with an SSO; *changes* are further settings."""
+    sso = StandInSso()
+    with make_uploads(environment, gitlab, sso_issuer=sso.issuer, **changes) as uploads:
+        yield People(uploads, sso)
+    sso.stop()
+
+
+NAME = "gtk-4.18.1.tar.xz"
+GOOD = a_tarball(NAME, NEWS="1\n2\n3\n4\n")
+DIRECTORY = "sources/gtk/4.18"
+ASC = f"{DIRECTORY}/{NAME}.asc"
+
+
+def fingerprint(name: str) -> str:
+    """Return the fingerprint of the forged key of that name."""
+    return forged(name).fingerprint.hex().upper()
+
+
+def signature(name: str = "bob", data: bytes = GOOD, **how: Any) -> bytes:
+    """Return a signature over *data* by the forged key of that name, in armour."""
+    return armour.write(framed(forged(name).sign(data, **how)), armour.SIGNATURE).encode()
+
+
+@contextmanager
+def make_signers(environment: Environment, gitlab: StandInGitLab, **changes: Any) -> Iterator[People]:
+    """Make people: bob, whose key may sign, and alice, whose key is new, maintain gtk; dora and eric maintain glib."""
+    with make_people(environment, gitlab, **changes) as made:
+        made.maintain("gtk", "bob", "alice")
+        made.maintain("glib", "dora", "eric")
+        for name in ("bob", "alice", "dora"):
+            assert made.ask("POST", "/api/v1/keys", name, forged(name).certificate()).status_code == 201
+        for name, other in (("bob", "alice"), ("dora", "eric")):
+            assert made.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", other).is_success
+        yield made

@@ -1,0 +1,250 @@
+"""Signing keys over HTTP: registered, consented to, renewed, revoked, removed; and who is told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from conftest import KINDS
+from registry import People, make_people
+from release_service import signing_keys
+from release_service.db.tables import Mail, Maintainer, Person
+from release_service.demo.gitlab import StandInGitLab
+from signatures import BORN, KEY_EXPIRES, NOW, ForgedKey, Gpg, forged, sub
+from uploads import Environment
+
+pytestmark = pytest.mark.slow
+
+KEYS = "/api/v1/keys"
+
+
+@pytest.fixture(params=KINDS)
+def people(
+    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
+) -> Iterator[People]:
+    """gtk is maintained by bob and alice, glib by bob and dora; mail is promised, and nobody sends it."""
+    with make_people(environment_of(request.param), gitlab, smtp_url="smtp://127.0.0.1:9") as made:
+        made.maintain("gtk", "bob", "alice")
+        made.maintain("glib", "bob", "dora")
+        with made.uploads.parts.service.transactions.begin() as session:
+            for mail in session.scalars(select(Mail)):
+                session.delete(mail)
+        yield made
+
+
+def key(name: str = "bob") -> bytes:
+    return forged(name).certificate()
+
+
+def fingerprint(name: str = "bob") -> str:
+    return forged(name).fingerprint.hex().upper()
+
+
+def mails(people: People) -> list[tuple[str, str]]:
+    """Who is written to about what, in order; then there is nothing more to tell of."""
+    with people.uploads.parts.service.transactions.begin() as session:
+        found = session.execute(select(Mail, Person).join(Person).order_by(Mail.id)).all()
+        told = [(person.login, mail.subject) for mail, person in found]
+        for mail, _ in found:
+            session.delete(mail)
+    return told
+
+
+def later(people: People, days: float) -> None:
+    """Let the service's clock go on."""
+    parts = people.uploads.parts
+    moved = replace(parts.service, now=lambda: datetime.now(UTC) + timedelta(days=days))
+    people.uploads.http.app.state.parts = replace(parts, service=moved)  # type: ignore[attr-defined]
+
+
+def test_a_new_key_shows_its_fingerprint_and_waits_for_three_days(people: People, gpg: Gpg) -> None:
+    real = gpg.new_key(f"bob-{uuid4().hex}")
+    answer = people.ask("POST", KEYS, "bob", gpg.export(real))
+    assert (answer.status_code, answer.json()["fingerprint"], answer.json()["state"]) == (201, real, "waiting")
+    waits = datetime.fromisoformat(answer.json()["may_sign_from"]) - datetime.fromisoformat(answer.json()["added_at"])
+    assert waits == timedelta(hours=72)
+    later(people, 3.1)
+    (listed,) = people.ask("GET", KEYS, "bob").json()["keys"]
+    assert (listed["fingerprint"], listed["state"], listed["consented_by"]) == (real, "usable", None)
+
+
+def test_all_who_maintain_something_with_its_owner_are_told_and_it_is_written_down(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    assert mails(people) == [(name, "The signing key of bob was added") for name in ("bob", "alice", "dora")]
+    row = people.uploads.audited()[-1]
+    assert (row["act"], row["verdict"], row["subject"]) == ("key-add", "accepted", "sub-bob")
+    assert row["detail"] == {"fingerprint": fingerprint(), "modules": ["glib", "gtk"], "owner": "sub-bob"}
+
+
+def test_the_same_key_again_changes_nothing_and_tells_nobody(people: People) -> None:
+    first = people.ask("POST", KEYS, "bob", key()).json()
+    mails(people)
+    again = people.ask("POST", KEYS, "bob", key())
+    assert (again.status_code, again.json()) == (200, first)
+    assert mails(people) == []
+
+
+def test_another_maintainer_consents_and_it_may_sign_at_once(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    mails(people)
+    assert [found["owner"] for found in people.ask("GET", KEYS, "alice").json()["to_consent"]] == ["bob"]
+    answer = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    assert (answer.status_code, answer.json()["state"], answer.json()["consented_by"]) == (200, "usable", "alice")
+    assert mails(people) == [(name, "The signing key of bob was consented to") for name in ("bob", "alice", "dora")]
+    assert people.uploads.audited()[-1]["act"] == "key-consent"
+
+
+@pytest.mark.parametrize("who", ["bob", "mallory", "carol", "rita"])
+def test_nobody_else_consents_neither_the_owner_nor_a_stranger_nor_by_a_role(people: People, who: str) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    mails(people)
+    answer = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", who)
+    assert (answer.status_code, answer.json()["code"]) == (403, "may_not_consent")
+    assert people.ask("GET", KEYS, "bob").json()["keys"][0]["state"] == "waiting"
+    assert mails(people) == []
+
+
+def test_whom_the_owner_has_let_in_yesterday_does_not_consent(people: People) -> None:
+    """Who has taken an account over would make such a maintainer first."""
+    people.ask("POST", "/api/v1/modules/gtk/maintainers", "bob", {"subject": "sub-sock"})
+    people.ask("POST", KEYS, "bob", key())
+    refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock")
+    assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    with people.uploads.parts.service.transactions.begin() as session:
+        for maintainer in session.scalars(select(Maintainer).where(~Maintainer.by_administrator)):
+            maintainer.created_at -= timedelta(days=4)
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock").status_code == 200
+
+
+def test_a_revocation_is_taken_from_the_certificate_that_carries_it_and_for_ever(people: People) -> None:
+    bob = forged("bob")
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", KEYS, "dora", key())
+    mails(people)
+    answer = people.ask("POST", KEYS, "bob", bob.certificate(direct=bob.revoke()))
+    assert (answer.status_code, answer.json()["state"]) == (200, "revoked")
+    assert people.ask("GET", KEYS, "dora").json()["keys"][0]["state"] == "revoked"
+    assert ("alice", "The signing key of bob was revoked") in mails(people)
+    again = people.ask("POST", KEYS, "bob", key())
+    assert (again.status_code, again.json()["code"]) == (422, "certificate_not_usable")
+
+
+def test_a_revoked_subkey_does_not_come_back_with_an_older_copy(people: People) -> None:
+    bob, subkey = forged("bob"), forged("bob's subkey")
+    data = bob.signed_form + subkey.signed_form
+    bound = bob.bind(subkey)
+    revoked = bound[: len(bound)] + bob.revoke(kind=0x28, data=data)
+    people.ask("POST", KEYS, "bob", bob.certificate(bound))
+    renewed = people.ask("POST", KEYS, "bob", bob.certificate(revoked))
+    assert renewed.json()["signing_fingerprints"] == [fingerprint()], renewed.text
+    refused = people.ask("POST", KEYS, "bob", bob.certificate(bound))
+    assert (refused.status_code, "[OLDER]" in refused.json()["detail"]) == (422, True)
+
+
+def test_a_new_subkey_waits_anew_and_a_longer_life_does_not(people: People) -> None:
+    bob = forged("bob")
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    longer = bob.certificate(certification=expiring_on(bob, 400))
+    renewed = people.ask("POST", KEYS, "bob", longer)
+    assert (renewed.status_code, renewed.json()["state"]) == (200, "usable")
+    other = people.ask("POST", KEYS, "bob", bob.certificate(bob.bind(forged("bob's subkey"))))
+    assert (other.status_code, other.json()["state"], other.json()["consented_by"]) == (201, "waiting", None)
+
+
+def expiring_on(of: ForgedKey, days: float) -> bytes:
+    life = int((NOW + timedelta(days=days) - BORN).total_seconds())
+    return of.certify(sub(KEY_EXPIRES, life.to_bytes(4, "big")))
+
+
+def test_a_removed_key_is_listed_no_more_and_waits_anew_when_it_comes_back(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    mails(people)
+    removed = people.ask("DELETE", f"{KEYS}/{fingerprint().lower()}", "bob")
+    assert (removed.status_code, removed.json()["state"]) == (200, "removed")
+    assert people.ask("GET", KEYS, "bob").json()["keys"] == []
+    assert [login for login, _ in mails(people)] == ["bob", "alice", "dora"]
+    back = people.ask("POST", KEYS, "bob", key())
+    assert (back.status_code, back.json()["state"]) == (201, "waiting")
+
+
+def test_nobody_removes_somebody_elses_key(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    for who in ("alice", "carol"):
+        assert people.ask("DELETE", f"{KEYS}/{fingerprint()}", who).status_code == 404
+    assert len(people.ask("GET", KEYS, "bob").json()["keys"]) == 1
+
+
+BAD: dict[str, tuple[str, str, Any, int, str]] = {
+    "no key": ("POST", KEYS, b"hello", 422, "bad_certificate"),
+    "nothing": ("POST", KEYS, b"", 422, "bad_certificate"),
+    "a novel": ("POST", KEYS, b"x" * 70_000, 413, "too_large"),
+    "a secret key": ("POST", KEYS, b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n", 422, "secret_key_sent"),
+    "revoked, and not known": (
+        "POST",
+        KEYS,
+        forged("eve").certificate(direct=forged("eve").revoke()),
+        422,
+        "certificate_not_usable",
+    ),
+    "expired": (
+        "POST",
+        KEYS,
+        forged("eve").certificate(certification=expiring_on(forged("eve"), -1)),
+        422,
+        "certificate_not_usable",
+    ),
+    "a key id": ("DELETE", f"{KEYS}/0123456789ABCDEF", None, 400, "bad_request"),
+    "an unknown one": ("DELETE", f"{KEYS}/{'A' * 40}", None, 404, "not_found"),
+    "consent to nothing": ("POST", f"{KEYS}/{'A' * 40}/consent", None, 404, "not_found"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_what_is_no_good_key_is_refused_and_leaves_nothing_but_its_row_in_the_audit(people: People, bad: str) -> None:
+    method, path, body, status, code = BAD[bad]
+    rows, audited = people.uploads.rows(), len(people.uploads.audited())
+    answer = people.ask(method, path, "bob", body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert all(answer.json()[part] for part in ("title", "detail", "next"))
+    assert (people.uploads.rows(), mails(people)) == (rows, [])
+    assert [row["verdict"] for row in people.uploads.audited()[audited:]] == ["refused"]
+
+
+def test_a_key_that_may_sign_waits_for_no_consent(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    again = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "dora")
+    assert (again.status_code, again.json()["code"]) == (400, "bad_request")
+
+
+def test_without_a_token_or_with_a_jobs_nothing_is_told_or_changed(people: People) -> None:
+    rows = people.uploads.rows()
+    job = {"Authorization": f"Bearer {people.uploads.gitlab.token('GNOME/gtk', '48.1')}"}
+    for method, path in (("GET", KEYS), ("POST", KEYS), ("DELETE", f"{KEYS}/{'A' * 40}")):
+        assert people.ask(method, path).status_code == 401
+        assert people.uploads.http.request(method, path, headers=job, content=key()).status_code == 401
+    assert people.uploads.rows() == rows
+
+
+def test_ten_keys_are_enough_for_anybody(people: People) -> None:
+    for number in range(signing_keys.MOST_KEYS):
+        assert people.ask("POST", KEYS, "bob", key(f"bob {number}")).status_code == 201
+    refused = people.ask("POST", KEYS, "bob", key("one more"))
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+
+
+def test_the_owner_is_warned_once_a_month_before_the_key_expires(people: People) -> None:
+    service = people.uploads.parts.service
+    people.ask("POST", KEYS, "bob", forged("bob").certificate(certification=expiring_on(forged("bob"), 31)))
+    mails(people)
+    assert signing_keys.warn_of_expiry(service) == 0
+    tomorrow = replace(service, now=lambda: datetime.now(UTC) + timedelta(days=2))
+    assert [signing_keys.warn_of_expiry(tomorrow) for _ in range(2)] == [1, 0]
+    ((login, subject),) = mails(people)
+    assert (login, subject.startswith("Your signing key expires on ")) == ("bob", True)
