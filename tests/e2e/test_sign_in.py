@@ -230,9 +230,14 @@ def test_without_a_keyring_the_sign_in_warns_and_says_where_it_is_kept(desk: Des
 
 
 def test_ctrl_c_ends_the_waiting_with_one_line(desk: Desk) -> None:
+    # A job in the background ignores Ctrl+C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with desk.start("login", "--server", desk.server, "--no-browser") as login:
         invitation(login.stderr)
         login.send_signal(signal.SIGINT)
-        _, said = login.communicate(timeout=30)
+        try:
+            _, said = login.communicate(timeout=30)
+        finally:
+            login.kill()
     assert (login.returncode, said.splitlines()[-1], "Traceback" in said) == (130, "Interrupted.", False)
     assert not (desk.home / "config" / "gnome-release" / "profiles.json").exists()
