@@ -37,6 +37,7 @@ def _kept_log() -> Iterator[None]:
         ]
         structlog.configure(chain, logger_factory=PrintLoggerFactory(kept))
         handler = logging.StreamHandler(kept)
+        handler.setLevel(logging.INFO)  # below that a client tells every header of its own requests
         logging.getLogger().addHandler(handler)
         logging.getLogger().setLevel(logging.INFO)
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tests' own requests: some put tokens in URLs
