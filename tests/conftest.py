@@ -16,6 +16,7 @@ import structlog
 from structlog import PrintLoggerFactory
 
 import components
+from persons import StandInSso
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment, Uploads, make_uploads
 
@@ -50,6 +51,14 @@ def _kept_log() -> Iterator[None]:
 def gitlab() -> Iterator[StandInGitLab]:
     """A signing stand-in for GitLab's issuer."""
     stand_in = StandInGitLab()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture(scope="session")
+def sso() -> Iterator[StandInSso]:
+    """An SSO that signs what the test says."""
+    stand_in = StandInSso()
     yield stand_in
     stand_in.stop()
 

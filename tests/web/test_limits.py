@@ -42,13 +42,6 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(scope="module")
-def sso() -> Iterator[StandInSso]:
-    stand_in = StandInSso()
-    yield stand_in
-    stand_in.stop()
-
-
 @pytest.fixture(params=KINDS)
 def make(
     request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab, clock: Clock
