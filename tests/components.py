@@ -16,14 +16,26 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
 import pytest
+from playwright.sync_api import Page, Route, sync_playwright
 
 from release_service.demo import sso
 
 _START_S = 60
+# Chromium as root, that looks nothing up by itself.
+_QUIET = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def command(name: str) -> str:
@@ -239,3 +251,19 @@ def canned(answer: Callable[[Asked], Canned]) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Page]:
+    """Open a tab of Debian's Chromium that reaches loopback alone: nanoidp's page asks a CDN for its style."""
+    executable = needs("chromium", "chromium")
+
+    def only_loopback(route: Route) -> None:
+        route.continue_() if urlsplit(route.request.url).hostname == "127.0.0.1" else route.abort()
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(_QUIET))
+        page = browser.new_page()
+        page.route("**/*", only_loopback)
+        yield page
+        browser.close()

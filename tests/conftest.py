@@ -16,6 +16,7 @@ import structlog
 from structlog import PrintLoggerFactory
 
 import components
+from persons import StandInSso
 from release_service.demo.gitlab import StandInGitLab
 from signatures import Gpg, gpg_home
 from uploads import Environment, Uploads, make_uploads
@@ -38,6 +39,7 @@ def _kept_log() -> Iterator[None]:
         ]
         structlog.configure(chain, logger_factory=PrintLoggerFactory(kept))
         handler = logging.StreamHandler(kept)
+        handler.setLevel(logging.INFO)  # below that a client tells every header of its own requests
         logging.getLogger().addHandler(handler)
         logging.getLogger().setLevel(logging.INFO)
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tests' own requests: some put tokens in URLs
@@ -57,6 +59,14 @@ def gpg() -> Iterator[Gpg]:
 def gitlab() -> Iterator[StandInGitLab]:
     """A signing stand-in for GitLab's issuer."""
     stand_in = StandInGitLab()
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture(scope="session")
+def sso() -> Iterator[StandInSso]:
+    """An SSO that signs what the test says."""
+    stand_in = StandInSso()
     yield stand_in
     stand_in.stop()
 

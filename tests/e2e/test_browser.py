@@ -6,23 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page
 
 import components
 from release_service.demo import sso
 from uploads import Environment
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-QUIET = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass
@@ -62,19 +52,10 @@ def service(environment_of: Callable[[str], Environment], tmp_path: Path) -> Ite
 
 @pytest.fixture
 def tab(service: str) -> Iterator[Tab]:
-    chromium = components.needs("chromium", "chromium")
-
-    def only_loopback(route: Route) -> None:
-        # The page of nanoidp asks a CDN for its style.
-        route.continue_() if urlsplit(route.request.url).hostname == "127.0.0.1" else route.abort()
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        tab = Tab(browser.new_page(), service)
-        tab.page.route("**/*", only_loopback)
-        tab.page.on("console", tab.complain)
+    with components.chromium() as page:
+        tab = Tab(page, service)
+        page.on("console", tab.complain)
         yield tab
-        browser.close()
 
 
 def test_a_person_signs_in_sees_the_account_and_signs_out(tab: Tab) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import Page
 
 import components
 from builders import a_tarball
@@ -24,15 +24,6 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 NAME = "hello-gnome-48.1.tar.xz"
 A_JOB = {"GNOME_RELEASE_TOKEN": "not-of-ours"}
 NO_KEYRING = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-QUIET = (
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +106,8 @@ def desk(environment_of: Callable[[str], Environment], tmp_path: Path) -> Iterat
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A tab of Debian's Chromium that reaches loopback and nothing else."""
-    chromium = components.needs("chromium", "chromium")
-
-    def only_loopback(route: Route) -> None:
-        # The page of nanoidp asks a CDN for its style.
-        route.continue_() if urlsplit(route.request.url).hostname == "127.0.0.1" else route.abort()
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        tab = browser.new_page()
-        tab.route("**/*", only_loopback)
+    with components.chromium() as tab:
         yield tab
-        browser.close()
 
 
 def test_a_maintainer_signs_in_in_the_browser_and_releases(desk: Desk, page: Page) -> None:
@@ -230,9 +210,14 @@ def test_without_a_keyring_the_sign_in_warns_and_says_where_it_is_kept(desk: Des
 
 
 def test_ctrl_c_ends_the_waiting_with_one_line(desk: Desk) -> None:
+    # A job in the background ignores Ctrl+C, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with desk.start("login", "--server", desk.server, "--no-browser") as login:
         invitation(login.stderr)
         login.send_signal(signal.SIGINT)
-        _, said = login.communicate(timeout=30)
+        try:
+            _, said = login.communicate(timeout=30)
+        finally:
+            login.kill()
     assert (login.returncode, said.splitlines()[-1], "Traceback" in said) == (130, "Interrupted.", False)
     assert not (desk.home / "config" / "gnome-release" / "profiles.json").exists()

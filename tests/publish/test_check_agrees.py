@@ -122,14 +122,6 @@ class World:
             change(self.uploads.parts.service, operator("tests", module), wanted)
 
 
-@pytest.fixture(scope="module")
-def sso() -> Iterator[StandInSso]:
-    """An SSO that signs what the test says."""
-    stand_in = StandInSso()
-    yield stand_in
-    stand_in.stop()
-
-
 @pytest.fixture(params=KINDS)
 def world(
     request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab, sso: StandInSso

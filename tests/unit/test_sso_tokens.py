@@ -125,7 +125,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "subject-of-255-characters": {"sub": "x" * 255},
     "login-in-another-script": {"preferred_username": "Ålice"},
     "lives-for-a-day": {"exp": NOW + 24 * HOUR, "iat": NOW},
-    "a-day-old": {"iat": NOW - 24 * HOUR + 60, "exp": NOW + 30},
+    "made-23-hours-ago": {"iat": NOW - 23 * HOUR, "exp": NOW + HOUR},
 }
 
 

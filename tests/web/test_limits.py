@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,6 @@ Make = Callable[..., Uploads]
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture(scope="module")
-def sso() -> Iterator[StandInSso]:
-    stand_in = StandInSso()
-    yield stand_in
-    stand_in.stop()
 
 
 @pytest.fixture(params=KINDS)
@@ -168,15 +161,20 @@ def test_an_upload_that_takes_long_stays_under_way(make: Make, clock: Clock, mon
     lease = hold(uploads)
     monkeypatch.setattr(rows, "LEASE_S", 0.3)
 
-    async def renew_for_a_while() -> None:
+    def expires_at() -> datetime:
+        with uploads.parts.service.transactions.read() as session:
+            return session.scalars(select(UploadLease.expires_at)).one()
+
+    async def renew_once() -> None:
         renewing = asyncio.create_task(admission._renew(uploads.parts, lease))
-        clock.pass_by(119)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0)  # it waits for a third of that now
         monkeypatch.setattr(rows, "LEASE_S", 120)
-        await asyncio.sleep(0.25)
+        clock.pass_by(119)
+        while expires_at() < clock.now + timedelta(seconds=120):  # noqa: ASYNC110 - a row has no event
+            await asyncio.sleep(0.02)
         renewing.cancel()
 
-    asyncio.run(renew_for_a_while())
+    asyncio.run(asyncio.wait_for(renew_once(), 30))
     clock.pass_by(119)
     assert uploads.post(NAME, GOOD).status_code == 429
 

@@ -61,16 +61,14 @@ class Registry:
 
 @pytest.fixture(params=KINDS)
 def registry(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
+    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab, sso: StandInSso
 ) -> Iterator[Registry]:
     """A service where the module gtk is registered, and bob maintains it."""
-    sso = StandInSso()
     with make_uploads(environment_of(request.param), gitlab, sso_issuer=sso.issuer) as uploads:
         made = Registry(uploads, sso)
         assert made.ask("PUT", GTK, "carol", {}).json()["changes"] == ["The module is registered"]
         assert made.ask("POST", f"{GTK}/maintainers", "carol", {"subject": "sub-bob", "login": "bob"}).is_success
         yield made
-    sso.stop()
 
 
 def test_a_maintainer_publishes_without_ci_and_release_json_tells_no_more_than_the_login(registry: Registry) -> None:
