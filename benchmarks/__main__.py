@@ -1,16 +1,16 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks [uploads] [memory] [growth]`` measures only those.
+``python -m benchmarks [uploads] [memory] [growth] [audit]`` measures only those.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import growth, memory, uploads
+from benchmarks import audit, growth, memory, uploads
 from benchmarks.places import places
 
-_PARTS = {"uploads": uploads.measure, "memory": memory.measure, "growth": growth.measure}
+_PARTS = {"uploads": uploads.measure, "memory": memory.measure, "growth": growth.measure, "audit": audit.measure}
 
 
 def main() -> None:
