@@ -40,7 +40,7 @@ def _read(engine: Engine) -> float:
     with engine.connect() as connection:
         links = select(AuditLink, AuditRow).join(AuditRow, AuditRow.id == AuditLink.audit_id).order_by(AuditLink.seq)
         spelled = str(links.compile(engine, compile_kwargs={"literal_binds": True}))
-        assert len(connection.exec_driver_sql(spelled).cursor.fetchall()) == _ROWS  # type: ignore[union-attr]
+        connection.exec_driver_sql(spelled).cursor.fetchall()
     return time.perf_counter() - began
 
 
