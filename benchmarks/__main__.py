@@ -1,16 +1,22 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks [uploads] [memory] [growth] [verify] [inspect]`` measures only those.
+``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [inspect]`` measures only those.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import growth, inspections, memory, uploads, verify
+from benchmarks import audit, growth, inspections, memory, uploads, verify
 from benchmarks.places import places
 
-_PARTS = {"uploads": uploads.measure, "memory": memory.measure, "growth": growth.measure, "verify": verify.measure}
+_PARTS = {
+    "uploads": uploads.measure,
+    "memory": memory.measure,
+    "growth": growth.measure,
+    "audit": audit.measure,
+    "verify": verify.measure,
+}
 # What needs no service.
 _ALONE = {"inspect": inspections.measure}
 

@@ -24,7 +24,7 @@ def measure() -> None:
     tarball = members("bench-1.0", _MEMBERS)
     size = tarball.stat().st_size / 1e6
     table.heading(
-        f"4. Looking into a tarball of {_MEMBERS} members",
+        f"6. Looking into a tarball of {_MEMBERS} members",
         f"{size:.1f} MB, expands {expansion(tarball):.1f}-fold, made with xz -6; {_ROUNDS} rounds.",
         "xz|tar: `xz -dc FILE | tar -t`, two processes.  ours: one process, from its start to its answer, with the",
         "SHA-256 of each member.  cpu: user and system seconds.  peak: the process's largest resident set, MiB.",

@@ -21,7 +21,7 @@ _VERIFY = "from release_service.cli import main; main()"
 def measure(places: Sequence[Place]) -> None:
     """Print the table: seconds of the whole command."""
     table.heading(
-        "4. release-service verify --all",
+        "5. release-service verify --all",
         f"Seconds of the whole command, its start included; {_MODULES * _EACH:,} releases in {_MODULES} modules: each",
         "a tarball of 2 kB, news, checksum file and release.json.  Every object is read; no ETag is believed.",
     )

@@ -128,6 +128,7 @@ def seaweedfs(home: Path) -> Iterator[str]:
         "dir": home,
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
+        "volume.max": 10_000,  # a bucket takes some; else there are as many as the free disk holds when all are full
         "master.telemetry": "false",
         "admin.ui": "false",
         "webdav": "false",

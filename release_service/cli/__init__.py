@@ -11,10 +11,8 @@ from release_service import log
 from release_service.cli import audit, modules, switch, verify
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
-from release_service.demo import run as run_demo
 from release_service.errors import Unavailable
 from release_service.settings import Settings
-from release_service.web import server
 from release_service.wiring import build_service, mail_server
 from release_service.worker import Worker
 
@@ -36,6 +34,8 @@ PortOption = Annotated[int, typer.Option(help="Port to listen on.")]
 @app.command()
 def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
     """Serve uploads; with a file: store also the tree.  An SQLite database is migrated first."""
+    from release_service.web import server  # noqa: PLC0415 - the other commands need not wait for it
+
     server.run(host, port)
 
 
@@ -65,7 +65,9 @@ def demo(
     port: PortOption = 8000,
 ) -> None:
     """Run everything here: a stand-in for GitLab, the service, and two releases of a small module."""
-    raise typer.Exit(run_demo(port, once=once))
+    from release_service import demo as stage  # noqa: PLC0415 - as above
+
+    raise typer.Exit(stage.run(port, once=once))
 
 
 def main() -> None:

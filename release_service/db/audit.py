@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from json.encoder import encode_basestring_ascii as spelled
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Row, Text, cast, delete, exists, func, insert, select
@@ -27,8 +28,10 @@ _NAMES = tuple(column.name for column in _COLUMNS)
 _BATCH, _PAGE = 1000, 5000
 # Everything is hashed as it is stored: reading `detail`, and writing it again, would take half of a verification.
 _STORED = (*_COLUMNS[:-1], cast(_COLUMNS[-1], Text).label("detail"))
-_TEXTS = set(_NAMES) - {"id", "at", "detail"}
-_SPELLED = "{" + ", ".join(f'"{name}": %({name})s' for name in sorted(_NAMES)) + "}"
+# A row's columns as their names sort, behind the link before it; all but three are texts.
+_SPELLED = "%s\n{" + ", ".join(f'"{name}": %s' for name in sorted(_NAMES)) + "}"
+_SORTED = itemgetter(*(_NAMES.index(name) for name in sorted(_NAMES)))
+assert (_NAMES[:2], _NAMES[-1]) == (("id", "at"), "detail")  # noqa: S101 - as `sha256_of` takes them apart
 BEGINNING = 64 * "0"
 _LONGEST_DETAIL = 2000
 
@@ -90,10 +93,9 @@ def link(session: Session) -> int:
 
 def sha256_of(previous: str, row: Row[Any]) -> str:
     """Return the link (64 hex letters) of *row*, whose last columns are as they are stored, after *previous*."""
-    cells = dict(zip(_NAMES, row[-len(_NAMES) :], strict=True))
-    cells |= {name: spelled(cells[name]) for name in _TEXTS}
-    cells["at"] = spelled(cells["at"].isoformat(timespec="microseconds"))
-    return hashlib.sha256(f"{previous}\n{_SPELLED % cells}".encode("ascii")).hexdigest()
+    id_, at, *texts, detail = row[-len(_NAMES) :]
+    cells = (id_, spelled(at.isoformat(timespec="microseconds")), *map(spelled, texts), detail)
+    return hashlib.sha256((_SPELLED % (previous, *_SORTED(cells))).encode("ascii")).hexdigest()
 
 
 def as_object(row: Row[Any]) -> dict[str, Any]:
