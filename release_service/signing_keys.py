@@ -46,12 +46,15 @@ def changed(service: Service, asker: Asker) -> None:
 
 
 def add(service: Service, asker: Asker, data: bytes) -> tuple[SigningKey, bool]:
-    """Register the certificate in *data*, or take its newer form; one that carries its revocation is revoked.
+    """Register the certificate in *data*, or take its newer form; a revocation, with it or alone, revokes it.
 
     Returns the key, and whether it waits anew: it is new, or has a key for signing that it did not have.
     (Raises: BadCertificate and its kinds, BadChange; SignatureCheckUnavailable.)
     """
     now = service.now()
+    issuer = certificate.revoked_by(data)
+    if issuer is not None:
+        return _revoked_alone(service, asker, issuer, data), False
     found = certificate.read(data, now=now)
     if not found.revoked:
         found = certificate.register(data, now=now)
@@ -189,6 +192,18 @@ def _refuse_older(key: SigningKey, found: Certificate) -> None:
     back = set(key.revoked_fingerprints) & set(found.signing_fingerprints)
     if back:
         raise BadCertificate("OLDER", f"It is an older copy: the subkey {min(back)} was revoked since.")
+
+
+def _revoked_alone(service: Service, asker: Asker, issuer: str, revocation: bytes) -> SigningKey:
+    """Take a revocation that came without its key, as gpg --gen-revoke writes it: the key is registered here."""
+    with service.transactions.begin() as session:
+        owner = _locked(session, asker)
+        keys = signing_keys.registered(session, issuer)
+        if not keys:
+            raise NotFound(f"There is no key {issuer} here that could be revoked.", remedy="There is nothing to do.")
+        now = service.now()
+        known = certificate.read(keys[0].certificate.encode("ascii"), now=now)
+        return _revoke(service, session, asker, owner, certificate.revoke(known, revocation, now=now))
 
 
 def _revoke(service: Service, session: Session, asker: Asker, owner: PersonRow, found: Certificate) -> SigningKey:

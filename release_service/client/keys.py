@@ -34,7 +34,7 @@ def list_keys(server: ServerOption = None, *, as_json: JsonOption = False) -> No
 
 @app.command()
 def add(
-    key: Annotated[str, typer.Argument(metavar="FILE|FINGERPRINT", help="An exported public key, or gpg's own.")],
+    key: Annotated[str, typer.Argument(metavar="FILE|FINGERPRINT", help="A public key or revocation, or gpg's key.")],
     server: ServerOption = None,
     *,
     as_json: JsonOption = False,

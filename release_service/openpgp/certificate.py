@@ -10,7 +10,17 @@ from datetime import datetime
 from pathlib import Path
 
 from release_service.errors import BadCertificate, CertificateNotUsable, SecretKeySent, WeakCertificate, shown
-from release_service.openpgp import Certificate, SigningKey, armour, binding, keys, listing, packets, subpackets
+from release_service.openpgp import (
+    Certificate,
+    SigningKey,
+    armour,
+    binding,
+    keys,
+    listing,
+    packets,
+    signature,
+    subpackets,
+)
 from release_service.openpgp.binding import MAY_SIGN, Binder, Own, Signed
 from release_service.openpgp.detached import LEEWAY
 from release_service.openpgp.keys import Key
@@ -50,6 +60,20 @@ def register(data: bytes, *, now: datetime, directory: Path | None = None) -> Ce
         raise CertificateNotUsable("NO_SIGNING_KEY", f"No part of the key {found.fingerprint} may sign now.")
     listing.check(found, directory=directory)
     return found
+
+
+def revoked_by(data: bytes) -> str | None:
+    """Return the fingerprint that a revocation without its key says it is by; None if *data* is anything else.
+
+    Nothing is proven by that: `revoke` looks at the signature.
+    """
+    try:
+        (sent,) = packets.read(armour.read(data, armour.PUBLIC_KEY), _MOST_PACKETS)
+        if sent.tag != packets.SIGNATURE:
+            return None
+        return subpackets.fingerprint(signature.read(sent.body).hashed)
+    except (Malformed, ValueError):
+        return None
 
 
 def revoke(known: Certificate, revocation: bytes, *, now: datetime) -> Certificate:

@@ -37,7 +37,7 @@ async def list_keys(request: Request) -> Response:
     return JSONResponse(found, headers=_NO_STORE)
 
 
-@router.post("", summary="Register a public key, or its newer form; one that carries its revocation is revoked")
+@router.post("", summary="Register a public key, or its newer form; a revocation, with its key or alone, revokes it")
 async def post_key(request: Request) -> Response:
     """Take the certificate as the body, armoured or binary; compare the fingerprint in the answer."""
     begin(request, "key-add")

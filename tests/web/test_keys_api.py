@@ -14,7 +14,7 @@ from registry import People, make_people
 from release_service import signing_keys
 from release_service.db.tables import Mail, Maintainer, Person
 from release_service.demo.gitlab import StandInGitLab
-from signatures import BORN, KEY_EXPIRES, NOW, ForgedKey, Gpg, forged, sub
+from signatures import BORN, CREATED, KEY_EXPIRES, NOW, SIGNED, ForgedKey, Gpg, forged, framed, seconds, sub
 from uploads import Environment
 
 pytestmark = pytest.mark.slow
@@ -131,6 +131,33 @@ def test_a_revocation_is_taken_from_the_certificate_that_carries_it_and_for_ever
     assert ("alice", "The signing key of bob was revoked") in mails(people)
     again = people.ask("POST", KEYS, "bob", key())
     assert (again.status_code, again.json()["code"]) == (422, "certificate_not_usable")
+
+
+def test_the_revocation_that_gpg_keeps_revokes_the_key_also_when_somebody_else_brings_it(
+    people: People, gpg: Gpg
+) -> None:
+    real = gpg.new_key(f"bob-{uuid4().hex}")
+    people.ask("POST", KEYS, "bob", gpg.export(real))
+    mails(people)
+    answer = people.ask("POST", KEYS, "alice", gpg.revocation(real))
+    assert (answer.status_code, answer.json()["fingerprint"], answer.json()["state"]) == (200, real, "revoked")
+    assert people.ask("GET", KEYS, "bob").json()["keys"][0]["state"] == "revoked"
+    assert [login for login, _ in mails(people)] == ["bob", "alice", "dora"]
+    assert people.uploads.audited()[-1]["act"] == "key-revoke"
+    back = people.ask("POST", KEYS, "bob", gpg.export(real))
+    assert (back.status_code, back.json()["code"]) == (422, "certificate_not_usable")
+
+
+def test_a_revocation_by_another_key_revokes_nothing(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    mails(people)
+    bob, said = forged("bob"), [forged("bob").names_itself, sub(CREATED, seconds(SIGNED))]
+    forgery = framed(forged("eve").sign(bob.signed_form, kind=0x20, hashed=said, unhashed=[]))
+    refused = people.ask("POST", KEYS, "bob", forgery)
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_certificate")
+    assert people.ask("POST", KEYS, "bob", forged("eve").revoke()).json()["code"] == "not_found"
+    assert people.ask("GET", KEYS, "bob").json()["keys"][0]["state"] == "waiting"
+    assert mails(people) == []
 
 
 def test_a_revoked_subkey_does_not_come_back_with_an_older_copy(people: People) -> None:
