@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import components
+import forked
 from release_service.db import Transactions, connect, persons
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment
@@ -34,15 +34,7 @@ def run(environment_of: Callable[[str], Environment], tmp_path: Path) -> Run:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RELEASE_")}
 
     def type_(*words: str | Path, **changes: str) -> Done:
-        return subprocess.run(
-            [components.command("release-service"), *words],
-            env=kept | environment | {"SUDO_USER": "kim"} | changes,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        return forked.run(*words, environment=kept | environment | {"SUDO_USER": "kim"} | changes, home=tmp_path)
 
     return type_
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import components
+import forked
 from builders import a_tarball
 from conftest import KINDS
 from filled import fill
@@ -56,11 +57,10 @@ class Archive:
     def verify(self, *words: str | Path, **changes: str) -> Done:
         """Type the command; nothing may be different afterwards."""
         rows, keys = self.uploads.rows(), self.uploads.stored()
-        process = start(self.environment | changes, self.home, *words)
-        out, err = process.communicate(timeout=120)
-        assert "Traceback" not in err, err
+        done = forked.run("verify", *words, environment=os.environ | self.environment | changes, home=self.home)
+        assert "Traceback" not in done.stderr, done.stderr
         assert (self.uploads.rows(), self.uploads.stored()) == (rows, keys)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return done
 
     def put(self, key: str, content: bytes) -> None:
         """Write past the service what nobody may replace."""
