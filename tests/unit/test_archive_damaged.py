@@ -62,7 +62,8 @@ def test_a_damaged_archive_is_refused_or_read_as_tarfile_reads_it(archive: bytes
         return
     if GNU not in archive:  # GNU has times where ustar has a prefix: tarfile takes them for one
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as other:
-            assert found == [(member.name, member.size) for member in other]
+            # The slash behind a directory's name is not stripped where a prefix stands before it.
+            assert found == [(member.name.rstrip("/"), member.size) for member in other]
 
 
 @settings(max_examples=500, deadline=None)
