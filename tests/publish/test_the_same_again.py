@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from sqlalchemy import select
 
 from builders import a_tarball
@@ -10,6 +11,8 @@ from release_service import checksum
 from release_service.db.tables import TokenUse
 from release_service.demo.gitlab import StandInGitLab
 from uploads import Environment, Uploads, make_uploads
+
+pytestmark = pytest.mark.slow
 
 NAME = "gtk-4.18.1.tar.xz"
 GOOD = a_tarball(NAME)

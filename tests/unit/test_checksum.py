@@ -53,7 +53,7 @@ digests = st.binary(max_size=8).map(lambda content: hashlib.sha256(content).hexd
 bases = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9+._-]{0,20}\Z")
 
 
-@given(digests, st.dictionaries(bases.filter(lambda base: base != str(NAME)), digests))
+@given(digests, st.dictionaries(bases.filter(lambda base: base != str(NAME)), digests, max_size=5))
 def test_reading_what_was_written_gives_it_back(sha256: str, others: dict[str, str]) -> None:
     assert checksum.read(checksum.write(NAME, sha256, others)) == others | {str(NAME): sha256}
 

@@ -20,6 +20,7 @@ def test_no_module_is_longer_than_300_lines() -> None:
     assert {path: length for path, length in lengths.items() if length > 300} == {}
 
 
+@pytest.mark.slow
 def test_nothing_is_built_at_import() -> None:
     """No module may need a setting, a file or a connection to be imported."""
     statement = "; ".join(f"import {name}" for name in MODULES if not name.endswith("__main__"))
