@@ -386,8 +386,8 @@ HOSTILE_COMPRESSED: dict[str, tuple[str, str, bytes]] = {
     "xz-index-damaged": ("CORRUPT", "xz", _changed(XZ, -20)),
     "xz-check-damaged": ("CORRUPT", "xz", _changed(XZ, -40)),
     "xz-header-damaged": ("CORRUPT", "xz", _changed(XZ, 8)),
-    "xz-odd-padding": ("CORRUPT", "xz", XZ + bytes(3)),
-    "xz-odd-padding-between-streams": ("CORRUPT", "xz", XZ + bytes(5) + XZ),
+    "xz-odd-padding": ("TRAILING", "xz", XZ + bytes(3)),
+    "xz-odd-padding-between-streams": ("TRAILING", "xz", XZ + bytes(5) + XZ),
     "xz-second-stream-cut-off": ("CORRUPT", "xz", lzma.compress(good()) + lzma.compress(END)[:-3]),
     "junk-after-xz": ("TRAILING", "xz", XZ + b"junk"),
     "junk-after-xz-padding": ("TRAILING", "xz", XZ + bytes(4) + b"junk"),
@@ -441,6 +441,8 @@ HOSTILE_WHOLE: dict[str, tuple[str, str, bytes]] = {
     "xz-indexes-that-say-4-gib-together": (
         "BOMB_SIZE",
         "xz",
+    "gz-name-with-a-control-character-in-latin-1": ("PATH_CTRL", "gz", gz_named(b"\x9b2Jgtk.tar")),
+    "gz-name-right-to-left": ("PATH_CTRL", "gz", gz_named("gtk\u202erat.exe".encode())),
         xz(Block(good(), uncompressed=2**31)) + bytes(4) + xz(Block(END, uncompressed=2**31)),
     ),
 }
