@@ -115,7 +115,9 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "file-then-symlink": ("PATH_DUP", file(A) + symlink(A, "b") + END),
     "symlink-then-file": ("PATH_DUP", symlink(A, "b") + file(A) + END),
     "twice-in-two-encodings": ("PATH_DUP", file(A) + pax({"path": A, "size": "8"}) + file(A) + END),
-    "directory-with-files-then-symlink": ("PATH_DUP", file(f"{A}/b/c") + symlink(A, "b") + END),
+    "directory-then-symlink": ("PATH_DUP", directory(A) + file(f"{A}/b") + symlink(A, "b") + END),
+    "file-below-a-file": ("PATH_DUP", file(A) + file(f"{A}/b") + END),
+    "file-below-a-hard-link": ("PATH_DUP", good() + hardlink(A, f"{TOP}/meson.build") + file(f"{A}/b") + END),
     "directory-with-files-then-file": ("PATH_DUP", file(f"{A}/b") + file(A) + END),
     "two-normal-forms": ("PATH_UNINORM", file(f"{TOP}/\u00e9") + file(f"{TOP}/e\u0301") + END),
     "two-normal-forms-of-a-directory": ("PATH_UNINORM", file(f"{TOP}/\u00e9/a") + file(f"{TOP}/e\u0301/b") + END),
@@ -163,7 +165,7 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "hard-link-without-target": ("LINK_MISSING", good() + hardlink(A, "") + END),
     "file-below-a-symlink": ("LINK_THROUGH", symlink(A, ".") + file(f"{A}/b") + END),
     "file-deep-below-a-symlink": ("LINK_THROUGH", symlink(A, ".") + file(f"{A}/b/c/d") + END),
-    "file-below-a-file": ("LINK_THROUGH", file(A) + file(f"{A}/b") + END),
+    "symlink-above-a-file": ("LINK_THROUGH", file(f"{A}/b/c") + symlink(A, "b") + END),
     "symlink-below-a-symlink": ("LINK_THROUGH", symlink(A, "b") + symlink(f"{A}/c", "d") + END),
     # Types and modes
     "character-device": ("TYPE", header(A, kind=b"3") + END),
@@ -526,6 +528,11 @@ BOMBS: dict[str, tuple[str, str, Callable[[], Pieces]]] = {
     "gz-4-gib-beside-noise-in-one-file": (
         "BOMB_SIZE",
         "gz",
+def _marked(number: int) -> bytes:
+    """Return a name whose marks have to be put in order: the time for that grows with the square of their number."""
+    return pax({"path": f"{TOP}/{number}" + "\u0301\u0323" * 240}) + header("x")
+
+
         lambda: chain(_packed("gz", file(f"{TOP}/noise", os.urandom(22 * MIB))), _one_file("gz", 4 * GIB)),
     ),
     "gz-1-gib-of-zeros-after-the-end": ("TRAILING", "gz", lambda: chain([GZ], _zeros("gz", GIB))),
@@ -548,6 +555,7 @@ class Case(NamedTuple):
 
     rule: str
     compression: str
+    "18000-names-of-many-marks": ("BOMB_HEADER", "gz", partial(_members, _marked, 18_000)),
     pieces: Callable[[], Pieces]
 
 
