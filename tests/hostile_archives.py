@@ -59,6 +59,7 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "a-megabyte-of-zeros-after-the-end": ("TRAILING", good() + END + bytes(2**20)),
     # The top directory
     "only-an-end": ("TOPDIR", END),
+    "global-comment-last": ("EOF", good() + pax({"comment": "a"}, b"g") + END),
     "only-a-global-comment": ("EOF", pax({"comment": "x"}, b"g") + END),
     "no-top-directory": ("TOPDIR", file("a") + END),
     "other-top-directory": ("TOPDIR", file("gtk-4.18.1/a") + END),
@@ -89,6 +90,8 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "escape-sequence": ("PATH_CTRL", file(f"{TOP}/\x1b[2Ja") + END),
     "delete-character": ("PATH_CTRL", file(f"{TOP}/\x7f") + END),
     "nul-by-pax": ("PATH_CTRL", pax({"path": f"{A}\0.txt"}) + file(A) + END),
+    "nul-inside-the-name": ("PATH_CTRL", file(f"{A}\0.txt") + END),
+    "nul-inside-the-target": ("PATH_CTRL", symlink(A, "b\0/../../c") + END),
     "nul-by-long-name": ("PATH_CTRL", long_name(f"{A}\0.txt") + file(A) + END),
     "right-to-left": ("PATH_CTRL", file(f"{TOP}/a\u202etxt.exe") + END),
     "zero-width-space": ("PATH_CTRL", file(f"{TOP}/a\u200b") + END),
@@ -99,11 +102,13 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "latin-1-by-long-name": ("PATH_ENC", long_name(A.encode() + b"\xe9") + file(A) + END),
     "overlong-utf8": ("PATH_ENC", file(TOP.encode() + b"\xc0\xafa") + END),
     "surrogate-in-utf8": ("PATH_ENC", file(A.encode() + b"\xed\xa0\x80") + END),
+    "latin-1-beside-long-name": ("PATH_ENC", long_name(A + "x" * 100) + file(A.encode() + b"\xe9!") + END),
     "latin-1-link": ("PATH_ENC", header(A, kind=SYMLINK, target=b"\xe9") + END),
     "two-slashes-at-the-end": ("PATH", header(f"{A}//", kind=DIRECTORY, mode=0o755) + END),
     "symlink-that-ends-in-a-slash": ("PATH", symlink(f"{A}/", "b") + END),
     "target-of-1025-bytes": ("PATH_LEN", pax({"linkpath": "x" * 1025}) + symlink(A, "b") + END),
     "prefix-without-its-format": ("PATH", file("a", prefix=TOP, magic=V7) + END),
+    "prefix-in-gnus-format": ("PATH", file(A, prefix="../../b", magic=GNU) + END),
     "prefix-with-an-unknown-magic": ("PATH", file(A, prefix="x", magic=b"ustbr\x0000") + END),
     "backslash": ("PATH", file(f"{TOP}\\..\\a") + END),
     "1025-bytes-of-path": ("PATH_LEN", pax({"path": f"{TOP}/".ljust(1025, "x")}) + file(A) + END),
@@ -205,6 +210,8 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "group-no-number": ("CORRUPT", with_field(header(A), 116, b"wheel\0\0\0") + END),
     "device-no-number": ("CORRUPT", good() + with_field(header(A), 337, b"e\xadV+\0\0\0\0") + END),
     "negative-size": ("CORRUPT", header(A, size=b"-0000000010\0") + END),
+    "size-after-a-nul": ("CORRUPT", header(A, size=b"\x0000000001000") + file(f"{TOP}/b") + END),
+    "size-before-another": ("CORRUPT", header(A, size=b"0\x000000001000") + file(f"{TOP}/b") + END),
     "size-of-two-numbers": ("CORRUPT", header(A, size=b"0000 000010\0") + END),
     "size-with-underscore": ("CORRUPT", header(A, size=b"0000_000010\0") + END),
     "size-hexadecimal": ("CORRUPT", header(A, size=b"0x000000010\0") + END),
@@ -239,12 +246,17 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
     "star-sparse": ("PAX_SPARSE", pax({"SCHILY.realsize": "1000"}) + file(A) + END),
     "pax-path-differs": ("PAX_PATH", pax({"path": f"{TOP}/b"}) + file(A) + END),
     "pax-linkpath-differs": ("PAX_PATH", pax({"linkpath": "c"}) + symlink(A, "b") + END),
+    "absolute-for-readers-without-pax": ("PAX_PATH", pax({"path": A + "x" * 100}) + file("/etc/passwd") + END),
+    "upwards-for-readers-without-pax": ("PAX_PATH", pax({"path": A + "x" * 100}) + file("../../b") + END),
+    "absolute-for-readers-without-long-names": ("PAX_PATH", long_name(A + "x" * 100) + file("/etc/passwd") + END),
+    "absolute-link-for-readers-without-pax": ("PAX_PATH", pax({"linkpath": "x" * 101}) + symlink(A, "/etc") + END),
     "long-name-that-is-short-differs": ("PAX_PATH", long_name(f"{TOP}/b") + file(A) + END),
     "pax-1-mib": ("PAX_LONG", raw_pax(record(b"comment", bytes(2**20 - 20))) + file(A) + END),
     "pax-2-mib": ("BOMB_HEADER", raw_pax(record(b"comment", bytes(2**21))) + file(A) + END),
     "nine-extended-headers-of-one-member": ("BOMB_HEADER", pax({"comment": "x"}, b"g") * 9 + file(A) + END),
     "pax-key-twice": ("PAX_MALFORMED", raw_pax(record(b"path", A.encode()) + record(b"path", b"/x")) + file(A) + END),
     "two-pax-headers-disagree": ("PAX_TWICE", pax({"path": A}) + pax({"path": f"{TOP}/b"}) + file(A) + END),
+    "two-pax-headers": ("PAX_TWICE", pax({"path": A}) + pax({"mtime": "1.5"}) + file(A) + END),
     "pax-and-gnu-names-disagree": ("PAX_TWICE", long_name(f"{TOP}/b") + pax({"path": A}) + file(A) + END),
     "gnu-and-pax-names-disagree": ("PAX_TWICE", pax({"path": A}) + long_name(f"{TOP}/b") + file(A) + END),
     "two-long-names": ("PAX_TWICE", long_name(A) + long_name(f"{TOP}/b") + file(A) + END),
@@ -268,6 +280,7 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
         "PAX_XATTR",
         pax({"LIBARCHIVE.xattr.security.capability": ""}) + file(A) + END,
     ),
+    "capabilities": ("PAX_XATTR", pax({"SCHILY.xattr.security.capability": b"\1\0\0\2\xff\0\n"}) + file(A) + END),
     "access-list": ("PAX_XATTR", pax({"SCHILY.acl.access": "user::rwx"}) + file(A) + END),
     "selinux-label": ("PAX_XATTR", pax({"RHT.security.selinux": "x"}) + file(A) + END),
     "pax-65-kib": ("PAX_LONG", pax({"comment": "x" * 65_536}) + file(A) + END),
@@ -428,6 +441,8 @@ HOSTILE_COMPRESSED: dict[str, tuple[str, str, bytes]] = {
     "gz-name-upwards-in-the-second-member": ("PATH_DOTDOT", "gz", COMPRESS["gz"](b"") + gz_named(b"../gtk.tar")),
     "gz-name-absolute": ("PATH_ABS", "gz", gz_named(b"/etc/cron.d/gtk.tar")),
     "gz-name-with-a-control-character": ("PATH_CTRL", "gz", gz_named(b"\x1b[2Jgtk.tar")),
+    "gz-name-with-a-control-character-in-latin-1": ("PATH_CTRL", "gz", gz_named(b"\x9b2Jgtk.tar")),
+    "gz-name-right-to-left": ("PATH_CTRL", "gz", gz_named("gtk\u202erat.exe".encode())),
     "gz-name-with-backslashes": ("PATH", "gz", gz_named(b"..\\gtk.tar")),
     "gz-name-of-2000-bytes": ("PATH_LEN", "gz", gz_named(b"x" * 2000)),
     "gz-name-of-a-mebibyte": ("BOMB_HEADER", "gz", gz_named(b"x" * 2**20)),
@@ -443,8 +458,6 @@ HOSTILE_WHOLE: dict[str, tuple[str, str, bytes]] = {
     "xz-indexes-that-say-4-gib-together": (
         "BOMB_SIZE",
         "xz",
-    "gz-name-with-a-control-character-in-latin-1": ("PATH_CTRL", "gz", gz_named(b"\x9b2Jgtk.tar")),
-    "gz-name-right-to-left": ("PATH_CTRL", "gz", gz_named("gtk\u202erat.exe".encode())),
         xz(Block(good(), uncompressed=2**31)) + bytes(4) + xz(Block(END, uncompressed=2**31)),
     ),
 }
@@ -515,6 +528,11 @@ def _wide(number: int) -> bytes:
     return pax({"path": f"{TOP}/{number}\U0001f600".ljust(600, "x")}) + header("x")
 
 
+def _marked(number: int) -> bytes:
+    """Return a name whose marks have to be put in order: the time for that grows with the square of their number."""
+    return pax({"path": f"{TOP}/{number}" + "\u0301\u0323" * 240}) + header("x")
+
+
 BOMBS: dict[str, tuple[str, str, Callable[[], Pieces]]] = {
     "xz-4-gib-in-one-file": ("BOMB_SIZE", "xz", partial(_one_file, "xz", 4 * GIB)),
     "gz-4-gib-in-one-file": ("BOMB_RATIO", "gz", partial(_one_file, "gz", 4 * GIB)),
@@ -528,11 +546,6 @@ BOMBS: dict[str, tuple[str, str, Callable[[], Pieces]]] = {
     "gz-4-gib-beside-noise-in-one-file": (
         "BOMB_SIZE",
         "gz",
-def _marked(number: int) -> bytes:
-    """Return a name whose marks have to be put in order: the time for that grows with the square of their number."""
-    return pax({"path": f"{TOP}/{number}" + "\u0301\u0323" * 240}) + header("x")
-
-
         lambda: chain(_packed("gz", file(f"{TOP}/noise", os.urandom(22 * MIB))), _one_file("gz", 4 * GIB)),
     ),
     "gz-1-gib-of-zeros-after-the-end": ("TRAILING", "gz", lambda: chain([GZ], _zeros("gz", GIB))),
@@ -542,6 +555,7 @@ def _marked(number: int) -> bytes:
     "100000-members-60-deep": ("BOMB_COUNT", "gz", partial(_members, _deep, 20_000)),
     "20000-names-of-1000-bytes": ("BOMB_HEADER", "gz", partial(_members, _long, 20_000)),
     "30000-names-of-wide-characters": ("BOMB_HEADER", "gz", partial(_members, _wide, 30_000)),
+    "18000-names-of-many-marks": ("BOMB_HEADER", "gz", partial(_members, _marked, 18_000)),
     "a-million-pax-records": ("BOMB_HEADER", "gz", partial(_members, _tiny_records, 200)),
     "a-web-of-long-links": ("BOMB_COUNT", "xz", _web_of_links),
     "100001-empty-gz-members": ("BOMB_COUNT", "gz", lambda: chain([GZ], repeat(COMPRESS["gz"](b""), 100_001))),
@@ -555,7 +569,6 @@ class Case(NamedTuple):
 
     rule: str
     compression: str
-    "18000-names-of-many-marks": ("BOMB_HEADER", "gz", partial(_members, _marked, 18_000)),
     pieces: Callable[[], Pieces]
 
 
