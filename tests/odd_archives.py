@@ -27,8 +27,15 @@ def written_by_tarfile(archive_format: int, *names: str, **fields: object) -> by
     return buffer.getvalue()
 
 
+def with_signed_sum(block: bytes) -> bytes:
+    """Return the header *block* with the sum that writers make whose characters have a sign."""
+    signed = sum(struct.unpack("512b", block[:148] + b" " * 8 + block[156:]))
+    return block[:148] + b"%06o\0 " % signed + block[156:]
+
+
 LONG = "/".join(["directory-with-a-name"] * 10) + "/file"
 DEEP = "a/" * 60 + "b"
+CHINESE = "\u4e2d" * 60
 LONGER = "x" * 200 + "/" + "y" * 250
 GOOD = {
     "two-members": good() + END,
@@ -109,8 +116,16 @@ GOOD = {
     "group-writable": file(f"{TOP}/a", mode=0o664) + directory(f"{TOP}/d", 0o775) + END,
     "type-bits-in-the-mode": file(f"{TOP}/a", mode=0o100644) + END,
     "signed-check-sum-agrees": file(f"{TOP}/a") + END,
+    "signed-check-sum": with_signed_sum(header(f"{TOP}/\u00e9\u4e2d")) + END,
     "tarfile-ustar": written_by_tarfile(tarfile.USTAR_FORMAT, "a", LONG[:120]),
     "tarfile-gnu": written_by_tarfile(tarfile.GNU_FORMAT, "a", LONG, LONGER),
+    # The plain header has the first 100 bytes, whatever character that cuts.
+    **{f"gnu-cuts-a-character-{i}": written_by_tarfile(tarfile.GNU_FORMAT, "x" * i + CHINESE) for i in range(3)},
+    "gnu-cuts-a-character-of-a-target": pax({"path": f"{TOP}/{CHINESE}"})
+    + file("x")
+    + long_name(CHINESE, b"K")
+    + header(f"{TOP}/l", kind=b"2", target=CHINESE.encode()[:100], magic=GNU)
+    + END,
     "tarfile-pax": written_by_tarfile(tarfile.PAX_FORMAT, "a", LONG, LONGER, "\u00fc", mtime=1.5, uid=10**9),
     "64-deep": pax({"path": f"{TOP}/{'d/' * 62}f"}) + file("x") + END,
     "1024-bytes-of-path": pax({"path": f"{TOP}/" + ("e" * 200 + "/") * 5 + "f" * (1023 - 5 * 201 - len(TOP))})

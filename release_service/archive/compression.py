@@ -232,4 +232,4 @@ class _Source:
                 self.give_back(rest)
                 break
         if padding % 4:
-            raise BadArchive("CORRUPT", "The xz stream padding is not a multiple of four bytes.")
+            raise BadArchive("TRAILING", "The zero bytes after an xz stream are no padding: not a multiple of four.")

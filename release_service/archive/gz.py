@@ -50,8 +50,8 @@ def _judge_name(name: str, limits: Limits) -> None:
         raise BadArchive("PATH_ABS", f"{who} is an absolute path.")
     if ".." in name.split("/"):
         raise BadArchive("PATH_DOTDOT", f"{who} leads upwards.")
-    if any(ord(character) < ord(" ") or character == "\x7f" for character in name):
-        raise BadArchive("PATH_CTRL", f"{who} holds a control character.")
+    if not name.isprintable():
+        raise BadArchive("PATH_CTRL", f"{who} holds a character that cannot be shown.")
     if "\\" in name:
         raise BadArchive("PATH", f"{who} holds a backslash.")
     if len(name) > limits.path_bytes:

@@ -10,6 +10,7 @@ from release_service.errors import BadArchive, shown
 
 # Extended attributes, access control lists, SELinux labels.
 _FOREIGN = ("SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl.", "RHT.security.")
+_FOREIGN_KEYS = tuple(key.encode() for key in _FOREIGN)
 _SPARSE = ("GNU.sparse.", "SCHILY.realsize")
 _CHARSETS = {"BINARY", "ISO-IR 10646 2000 UTF-8"}
 _LONGEST_NUMBER = 40
@@ -36,7 +37,7 @@ def records(content: bytes) -> dict[str, str]:
         key, equals, value = record[len(length) + 1 : -1].partition(b"=")
         if not key or not equals or record[-1:] != b"\n" or text(key) in found:
             raise _malformed()
-        found[text(key)] = text(value)
+        found[text(key)] = text(value) if not key.startswith(_FOREIGN_KEYS) else ""  # may be any bytes
     return found
 
 

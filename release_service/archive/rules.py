@@ -138,6 +138,10 @@ def its_names_agree(member: Member, _contents: Contents) -> None:
     Where it has none, writers put there what they like: git-archive an object's id, others the beginning.
     """
     name, target = member.name, member.target
+    if name is not member.short_name and not name.startswith(member.short_name) and _leads_out(member.short_name):
+        raise BadArchive("PAX_PATH", f"{shown(name)!r} leads out of the archive for readers without extensions.")
+    if target is not member.short_target and member.short_target.startswith("/"):
+        raise BadArchive("PAX_PATH", f"{shown(name)!r} leads to an absolute path for readers without extensions.")
     if (
         name is not member.short_name
         and _fits(member.path, _SHORT_NAME_BYTES)
@@ -169,6 +173,10 @@ def _bytes(text: str) -> int:
 
 def _fits(text: str, room: int) -> bool:
     return text.isascii() and len(text) <= room
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("/") or ".." in name.split("/")
 
 
 # Cheap before costly, and the name is plain before anything is computed from it.

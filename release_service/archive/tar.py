@@ -4,7 +4,9 @@ Nothing is unpacked: a member's content is skipped, hashed, or handed out where 
 The specification is POSIX.1-2017 pax, "ustar Interchange Format"; GNU's long names as GNU tar writes them.
 """
 
+import codecs
 import hashlib
+import re
 import struct
 from collections.abc import Iterator
 from enum import StrEnum
@@ -41,6 +43,9 @@ _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s64x8s8s155s12x")
 _SUM = slice(148, 156)
 _BLANK_SUM = 8 * ord(" ")
 _USTAR, _GNU = b"ustar\0", b"ustar  \0"
+# What GNU tar may write where others have a prefix.
+_GNU_TIMES = re.compile(rb"(?:[0-7]{11}[ \0]|\0{12}){2}")
+_ASCII = 0x7F
 
 
 class Member(NamedTuple):
@@ -90,10 +95,12 @@ class Reader:
         """
         while (header := self._next_header()) is not None:
             extra: dict[str, str] = {}
-            extensions = 0
+            kinds = b""
             while header.kind in _EXTENSIONS:
-                extensions += 1
-                self._refuse_too_many(extensions)
+                self._refuse_too_many(len(kinds) + 1)
+                if header.kind == _PAX and _PAX in kinds:
+                    raise BadArchive("PAX_TWICE", "A member has two extended headers.")
+                kinds += header.kind
                 more = self._extension(header)
                 if extra.keys() & more.keys():
                     raise BadArchive("PAX_TWICE", "Two extended headers of one member say the same thing twice.")
@@ -164,7 +171,8 @@ class Reader:
         return {}
 
     def _member(self, header: _Header, extra: dict[str, str]) -> Member:
-        short_name, short_target = pax.text(header.name), pax.text(header.target)
+        short_name = _short(header.name, is_all="path" not in extra)
+        short_target = _short(header.target, is_all="linkpath" not in extra)
         name, mtime = short_name, float(header.mtime)
         if extra:
             name = extra.get("path", short_name)
@@ -201,22 +209,24 @@ class Reader:
 def _header(block: bytes) -> _Header:
     name, mode, uid, gid, size, mtime, check, kind, target, magic, major, minor, prefix = _FIELDS.unpack(block)
     # The sum is of the block with its own field blank.
-    if _number(check) != sum(block) - sum(block[_SUM]) + _BLANK_SUM:
+    wrong = _number(check) - (sum(block) - sum(block[_SUM]) + _BLANK_SUM)
+    # Some writers' characters have a sign: each that is not ASCII counts 256 less.
+    if wrong and wrong != -256 * sum(byte > _ASCII for byte in block[: _SUM.start] + block[_SUM.stop :]):
         raise BadArchive("CORRUPT", "A header block's check sum is wrong.")
     for number in (uid, gid, major, minor):
         # Not ours to judge; but where Python's tarfile finds letters, it takes the archive to be over.
         _number(number, is_signed=True)
-    name = _until_nul(name)
+    name = _alone(name)
     if prefix[0]:
         name = _prefixed(name, prefix, magic)
     moment = _number(mtime, is_signed=True)
-    return _Header(name, _number(mode), _number(size), moment, kind, _until_nul(target))
+    return _Header(name, _number(mode), _number(size), moment, kind, _alone(target))
 
 
 def _prefixed(name: bytes, prefix: bytes, magic: bytes) -> bytes:
     if magic.startswith(_USTAR):
         return b"/".join(filter(None, [_until_nul(prefix), name]))
-    if magic != _GNU:  # which has times there
+    if magic != _GNU or not _GNU_TIMES.match(prefix):
         # Some readers take it for the prefix of a name whatever the magic is.
         raise BadArchive("PATH", f"{shown(pax.text(name))!r} has something where other formats have more of its name.")
     return name
@@ -273,12 +283,28 @@ def _until_nul(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
+def _alone(field: bytes) -> bytes:
+    """Return a name, after which its field holds nothing."""
+    name, _, rest = field.partition(b"\0")
+    if rest.strip(b"\0"):
+        raise BadArchive("PATH_CTRL", f"{shown(field)!r} holds a NUL, and something behind it.")
+    return name
+
+
+def _short(name: bytes, *, is_all: bool) -> str:
+    """Return a plain header's name as text; where an extended one says it all, this may end inside a character."""
+    try:
+        return pax.text(name) if is_all else codecs.utf_8_decode(name, "strict", False)[0]
+    except UnicodeDecodeError:
+        return pax.text(name)
+
+
 def _number(field: bytes, *, is_signed: bool = False) -> int:
     """Octal digits that end in spaces or NULs, or GNU's base-256 for what is larger, or less than nothing."""
-    digits = _until_nul(field).strip(b" ")
+    digits = field.strip(b" \0")
     if not digits:
         return 0
-    if digits.isdigit():
+    if digits.isdigit() and field[0]:  # behind a NUL at the beginning some readers see nothing, others a number
         try:
             return int(digits, 8)
         except ValueError:

@@ -6,6 +6,7 @@ walking down; links are followed the same way.
 
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 
 from release_service.archive import Limits
 from release_service.archive.tar import Kind, Member
@@ -19,10 +20,11 @@ _MOST_STEPS = 4_000_000
 class Node:
     """A member, or a directory that is there because something is in it.
 
-    `content` is the digest of a file, the target of a symbolic link.
+    `content` is the digest of a file, the target of a symbolic link; `is_member`: not only there for
+    what is in it.
     """
 
-    __slots__ = ("children", "content", "folded", "kind", "name", "parent")
+    __slots__ = ("children", "content", "folded", "is_member", "kind", "name", "parent")
 
     def __init__(self, name: str, kind: Kind, parent: "Node | None") -> None:
         """Stand below *parent*; the root has none."""
@@ -30,6 +32,7 @@ class Node:
         self.kind = kind
         self.parent = parent
         self.content = ""
+        self.is_member = False
         self.children: dict[str, Node] | None = None
         self.folded: set[str] | None = None
 
@@ -70,14 +73,16 @@ class Tree:
             found = self._below(node, part)
             node = self._add(node, part, Kind.DIRECTORY) if found is None else found
             if node.kind is not Kind.DIRECTORY:
-                raise BadArchive(
-                    "LINK_THROUGH", f"{shown(member.name)!r} stands below {shown(node.path)!r}, no directory."
-                )
+                rule = "LINK_THROUGH" if node.kind is Kind.SYMLINK else "PATH_DUP"
+                raise BadArchive(rule, f"{shown(member.name)!r} stands below {shown(node.path)!r}, a {node.kind}.")
         found = self._below(node, last)
         if found is None:
             found = self._add(node, last, member.kind)
+        elif member.kind is Kind.SYMLINK and not found.is_member:
+            raise BadArchive("LINK_THROUGH", f"{shown(member.name)!r} is a symbolic link, and a member is below it.")
         elif not found.kind is member.kind is Kind.DIRECTORY:
             raise BadArchive("PATH_DUP", f"{shown(member.name)!r} is there twice.")
+        found.is_member = True
         if member.kind is Kind.SYMLINK:
             found.content = member.target
             self._links.append(found)
@@ -154,4 +159,10 @@ class Tree:
 
 
 def _normal(name: str) -> str:
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    return name if name.isascii() else _composed(name)
+
+
+@lru_cache(256)
+def _composed(name: str) -> str:
+    # The time grows with the square of how many marks there are on a letter: once for each name is enough.
+    return unicodedata.normalize("NFC", name)
