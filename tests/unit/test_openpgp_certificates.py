@@ -320,7 +320,7 @@ def test_a_good_certificate_is_accepted_by_us_and_by_gpg(
     "kind", ["ed25519", "rsa2048", "rsa3072", "nistp256", "nistp384", "nistp521", "brainpoolP256r1"]
 )
 def test_a_key_that_gpg_has_made_is_read_as_gpg_reads_it(kind: str, gpg: Gpg) -> None:
-    primary = gpg.new_key(f"key-{kind}", kind)
+    primary = gpg.new_key(f"made-{kind}", kind)
     gpg("--quick-add-key", primary, kind if kind[0] in "er" else f"{kind}/ecdsa", "sign", "1y")
     gpg("--quick-add-key", primary, "rsa2048", "encrypt", "1y")
     found = certificate.register(gpg.export(primary), now=NOW)
