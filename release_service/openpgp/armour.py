@@ -35,6 +35,12 @@ def write(packets: bytes, label: str) -> str:
     return "\n".join([f"-----BEGIN {label}-----", "", *lines, _check_sum(packets), f"-----END {label}-----", ""])
 
 
+def size(packets: bytes, label: str) -> int:
+    """Return how many bytes `write` makes of *packets*."""
+    letters = (len(packets) + 2) // 3 * 4
+    return letters + (letters + _LINE - 1) // _LINE + len(write(b"", label))
+
+
 def read(data: bytes, label: str) -> bytes:
     """Return the packets in *data*, which is binary, or one block of *label*.  (Raises: Malformed.)"""
     if not data:

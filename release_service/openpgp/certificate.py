@@ -28,6 +28,8 @@ from release_service.openpgp.malformed import Malformed, Weak
 from release_service.openpgp.packets import Packet
 
 MAX_BYTES = 64 * 1024
+# As much stays free for the owner's revocation, which must never be too much.
+_REVOCATION_BYTES = 16 * 1024
 _MOST_PACKETS = 512
 _MOST = {packets.USER_ID: 32, packets.USER_ATTRIBUTE: 4, packets.PUBLIC_SUBKEY: 32}
 _SECRET = frozenset({packets.SECRET_KEY, packets.SECRET_SUBKEY})
@@ -52,6 +54,7 @@ def register(data: bytes, *, now: datetime, directory: Path | None = None) -> Ce
     (Raises: BadCertificate and its kinds; SignatureCheckUnavailable.)
     """
     found = read(data, now=now)
+    _hold_size(found, MAX_BYTES - _REVOCATION_BYTES)
     if found.revoked:
         raise CertificateNotUsable("REVOKED", f"The key {found.fingerprint} was revoked by its owner.")
     if found.expires_at is not None and found.expires_at <= now:
@@ -104,13 +107,21 @@ def read(data: bytes, *, now: datetime) -> Certificate:
     if len(data) > MAX_BYTES:
         raise BadCertificate("SIZE", f"It has more than {MAX_BYTES} bytes.")
     try:
-        found = packets.read(armour.read(data, armour.PUBLIC_KEY), _MOST_PACKETS)
-        return _certificate(_parts(found), now)
+        found = _certificate(_parts(packets.read(armour.read(data, armour.PUBLIC_KEY), _MOST_PACKETS)), now)
     except Weak as weak:
         raise WeakCertificate(weak.rule, weak.detail) from None
     except Malformed as malformed:
         kind = SecretKeySent if malformed.rule == "SECRET" else BadCertificate
         raise kind(malformed.rule, malformed.detail) from None
+    _hold_size(found, MAX_BYTES)
+    return found
+
+
+def _hold_size(found: Certificate, most: int) -> None:
+    """Hold that what is kept of it can be read again: it is kept in armour.  (Raises: BadCertificate.)"""
+    size = armour.size(found.packets, armour.PUBLIC_KEY)
+    if size > most:
+        raise BadCertificate("SIZE", f"What would be kept of it, in armour, has {size} bytes; {most} are accepted.")
 
 
 def _parts(found: Sequence[Packet]) -> list[Signed]:

@@ -42,6 +42,8 @@ def read(data: bytes, *, now: datetime) -> Signature:
         raise WeakSignature(weak.rule, weak.detail) from None
     except Malformed as malformed:
         raise BadSignature(malformed.rule, malformed.detail) from None
+    if armour.size(found.packet, armour.SIGNATURE) > MAX_BYTES:
+        raise BadSignature("SIZE", f"It has more than {MAX_BYTES} bytes as it would be published, in armour.")
     if found.created_at > now + LEEWAY:
         raise SignatureOutOfTime("FUTURE", f"It was made at {found.created_at:%F %T} UTC, which is in the future.")
     if found.expires_at is not None and found.expires_at <= now:

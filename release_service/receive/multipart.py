@@ -13,7 +13,7 @@ from python_multipart.multipart import MultipartParser
 from release_service.errors import BadUpload, TooLarge, UnsupportedMediaType, UploadCutOff, shown
 
 _BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=(?:\"([!-~ ]{1,70})\"|([!#-~]{1,70}))\s*", re.IGNORECASE)
-_DISPOSITION = re.compile(r'form-data((?:\s*;\s*(?:name|filename)="[^"\\\r\n]*")+)\s*', re.IGNORECASE)
+_DISPOSITION = re.compile(r'form-data((?:[ \t]*;[ \t]*(?:name|filename)="[^"\\\r\n]*")+)', re.IGNORECASE)
 _PARAMETER = re.compile(r'(name|filename)="([^"\\\r\n]*)"', re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -95,7 +95,7 @@ class Form:
 def _disposition(block: bytes) -> tuple[str, str | None]:
     """Return the name and the file name that a part's header block gives."""
     fields = [line.partition(":")[::2] for line in block.decode("utf-8", "replace").split("\n")]
-    dispositions = [value.strip() for field, value in fields if field.strip().lower() == "content-disposition"]
+    dispositions = [value.strip(" \t") for field, value in fields if field.lower() == "content-disposition"]
     match = _DISPOSITION.fullmatch(dispositions[0]) if len(dispositions) == 1 else None
     found = _PARAMETER.findall(match[1]) if match else []
     parameters = {key.lower(): text for key, text in found}
@@ -114,7 +114,7 @@ async def _events(stream: AsyncIterator[bytes], boundary: bytes) -> AsyncIterato
         max_header_count=_HEADER_BYTES,
         max_header_size=2 * _HEADER_BYTES,
     )
-    async for chunk in stream:
+    async for chunk in _from_the_boundary(stream):
         try:
             parser.write(chunk)
         except MultipartParseError:
@@ -123,6 +123,17 @@ async def _events(stream: AsyncIterator[bytes], boundary: bytes) -> AsyncIterato
             yield event
     if not pushed.ended:
         raise UploadCutOff("The form ends before its closing boundary.")
+
+
+async def _from_the_boundary(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass *stream* on without empty lines before it: of text behind them the parser takes what comes in one chunk."""
+    begun = False
+    async for chunk in stream:
+        rest = chunk if begun else chunk.lstrip(b"\r\n")
+        if not begun and rest[:1] not in {b"", b"-"}:
+            raise BadUpload("The body is not well-formed multipart/form-data: it does not begin with its boundary.")
+        begun = begun or bool(rest)
+        yield rest
 
 
 class _Pushed:
@@ -154,6 +165,8 @@ class _Pushed:
             raise TooLarge(f"The header of a part is longer than {_HEADER_BYTES} bytes.")
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        if b"\n" in data[start:end]:
+            raise BadUpload("A header of a part holds a line of its own.")
         if b":" not in self._header.rpartition(b"\n")[2]:
             self._header += b":"
         self._on_header(data, start, end)

@@ -1,25 +1,21 @@
-"""Fuzzes the archive readers with atheris, which is no dependency: ``pip install atheris`` beside the others.
+"""Fuzzes the archive readers.
 
-``python tests/fuzz/fuzz_archives.py CORPUS [-max_total_time=600 ...]`` takes libFuzzer's options.  The directory
-CORPUS is filled with seeds when it is empty.  A finding is anything but BadArchive or success, an
-accepted archive that Python's own tarfile reads otherwise, or ten seconds of work.
+A finding is anything but BadArchive or success, or an accepted archive that Python's own tarfile reads otherwise.
 """
 
 import io
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import atheris
+from fuzzer import Reader, fuzz, hold_same
 
 with atheris.instrument_imports(include=["release_service.archive"]):
     from release_service.archive import Limits, xz
     from release_service.archive.inspection import inspect
     from release_service.archive.rules import Contents
-    from release_service.archive.tar import Reader
+    from release_service.archive.tar import Reader as TarReader
 
-sys.path.append(str(Path(__file__).parent.parent))
 from archives import BLOCK, GNU, TOP, with_field
 from hostile_archives import HOSTILE, HOSTILE_COMPRESSED, HOSTILE_WHOLE
 from odd_archives import GOOD, GOOD_COMPRESSED
@@ -35,7 +31,7 @@ _COMPRESSIONS = ("xz", "gz", "bz2", "zst")
 def read_tar(content: bytes) -> None:
     """Read *content* as a tar archive whose check sums are right, and compare with tarfile."""
     archive = with_sums(content)
-    reader, contents = Reader(iter([archive[:700], archive[700:]]), LIMITS), Contents(TOP, LIMITS)
+    reader, contents = TarReader(iter([archive[:700], archive[700:]]), LIMITS), Contents(TOP, LIMITS)
     names = []
     for member in reader:
         contents.admit(member)
@@ -47,8 +43,7 @@ def read_tar(content: bytes) -> None:
         return  # GNU has times where ustar has a prefix: tarfile takes them for one
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as other:
         theirs = [(member.name, member.size, member.linkname) for member in other]
-    if names != theirs:
-        raise AssertionError(f"ours: {names}; tarfile's: {theirs}")
+    hold_same(names, theirs)
 
 
 def read_compressed(content: bytes) -> None:
@@ -63,36 +58,23 @@ def read_whole(content: bytes) -> None:
     xz.prescan(lambda at, count: content[at : at + count], len(content), LIMITS)
 
 
-READERS: tuple[Callable[[bytes], None], ...] = (read_tar, read_compressed, read_whole)
-
-
 def with_sums(content: bytes) -> bytes:
     """Return *content* with the check sum of each block that is not zero put right: fuzzers do not guess sums."""
     blocks = [content[at : at + BLOCK] for at in range(0, len(content), BLOCK)]
     return b"".join(with_field(block, 148, b"") if _looks_like_a_header(block) else block for block in blocks)
 
 
-def one(data: bytes) -> None:
-    """Read one input; the first byte chooses the reader."""
-    if data:
-        try:
-            READERS[data[0] % len(READERS)](data[1:])
-        except BadArchive as refusal:
-            if not (refusal.rule and refusal.detail.isascii() and refusal.detail.isprintable()):
-                raise AssertionError(refusal) from None
-
-
-def plant(corpus: Path) -> None:
-    """Write the seeds."""
-    corpus.mkdir(parents=True, exist_ok=True)
-    archives = [*GOOD.values(), *(archive for _, archive in HOSTILE.values())]
-    files = [*GOOD_COMPRESSED.values(), *(file[1:] for file in (HOSTILE_COMPRESSED | HOSTILE_WHOLE).values())]
-    seeds = [b"\0" + archive for archive in archives]
-    seeds += [bytes([1, _COMPRESSIONS.index(kind), 30]) + content for kind, content in files]
-    seeds += [b"\2" + content for kind, content in files if kind == "xz"]
-    for number, seed in enumerate(seeds):
-        if len(seed) < 2**16:
-            (corpus / f"seed-{number}").write_bytes(seed)
+def seeds() -> Iterator[tuple[Reader, bytes]]:
+    """Yield each archive of the tests, and what reads it."""
+    for archive in [*GOOD.values(), *(archive for _, archive in HOSTILE.values())]:
+        yield read_tar, archive
+    for kind, content in [
+        *GOOD_COMPRESSED.values(),
+        *(file[1:] for file in (HOSTILE_COMPRESSED | HOSTILE_WHOLE).values()),
+    ]:
+        yield read_compressed, bytes([_COMPRESSIONS.index(kind), 30]) + content
+        if kind == "xz":
+            yield read_whole, content
 
 
 def _pieces(content: bytes, size: int) -> Iterator[bytes]:
@@ -105,8 +87,4 @@ def _looks_like_a_header(block: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    directory = Path(sys.argv[1])
-    if not directory.exists() or not any(directory.iterdir()):
-        plant(directory)
-    atheris.Setup([*sys.argv, f"-max_len={2**16}", "-timeout=10", "-rss_limit_mb=1024"], one)
-    atheris.Fuzz()
+    fuzz((read_tar, read_compressed, read_whole), (BadArchive,), seeds())

@@ -1,5 +1,6 @@
 """What a registered public key must be: keys from gpg, and keys from parts that gpg would never make."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -79,6 +80,12 @@ def named(user_id: bytes) -> bytes:
     return ADA.certificate(certification=ADA.certify(user_id=user_id))
 
 
+def padded(size: int) -> bytes:
+    """Return a certificate with so many octets of no meaning, which gpg reads, too."""
+    padding = sub(110, bytes(size // 30))
+    return ADA.certificate(certification=b"".join(ADA.certify(padding, user_id=b"a%d" % n) for n in range(30)))
+
+
 FUTURE = ForgedKey(ADA.private, created_at=NOW + timedelta(days=1))
 RETIRED = ForgedKey(ADA.private, created_at=NOW - YEAR)
 NOT_A_POINT = framed(ADA.body[:-33] + bytes(33), PUBLIC_KEY)
@@ -86,6 +93,8 @@ NOT_A_POINT = framed(ADA.body[:-33] + bytes(33), PUBLIC_KEY)
 BAD: dict[str, tuple[type[Refused], str, Callable[[], bytes]]] = {
     "nothing": (BadCertificate, "EMPTY", lambda: b""),
     "too-large": (BadCertificate, "SIZE", lambda: GOOD * 500),
+    "too-large-for-its-kept-form": (BadCertificate, "SIZE", lambda: padded(50_000)),
+    "too-large-for-its-revocation": (BadCertificate, "SIZE", lambda: padded(35_000)),
     "a-signature-block": (BadCertificate, "ARMOUR", lambda: armour.write(GOOD, "PGP SIGNATURE").encode()),
     "text-before": (BadCertificate, "ARMOUR", lambda: b"my key\n" + armour.write(GOOD, armour.PUBLIC_KEY).encode()),
     "a-private-key-block": (SecretKeySent, "SECRET", lambda: armour.write(GOOD, "PGP PRIVATE KEY BLOCK").encode()),
@@ -311,7 +320,7 @@ def test_a_good_certificate_is_accepted_by_us_and_by_gpg(
     "kind", ["ed25519", "rsa2048", "rsa3072", "nistp256", "nistp384", "nistp521", "brainpoolP256r1"]
 )
 def test_a_key_that_gpg_has_made_is_read_as_gpg_reads_it(kind: str, gpg: Gpg) -> None:
-    primary = gpg.new_key(f"key-{kind}", kind)
+    primary = gpg.new_key(f"made-{kind}", kind)
     gpg("--quick-add-key", primary, kind if kind[0] in "er" else f"{kind}/ecdsa", "sign", "1y")
     gpg("--quick-add-key", primary, "rsa2048", "encrypt", "1y")
     found = certificate.register(gpg.export(primary), now=NOW)
@@ -358,6 +367,23 @@ def test_only_its_owner_revokes_a_key(rule: str, revocation: bytes) -> None:
     with pytest.raises(BadCertificate) as refused:
         certificate.revoke(known, revocation, now=NOW)
     assert refused.value.rule == rule, refused.value.detail
+
+
+def test_a_certificate_as_large_as_may_be_registered_is_read_again_after_its_revocation() -> None:
+    known = certificate.read(padded(25_000), now=NOW)
+    revoked = certificate.revoke(known, ADA.revoke(), now=NOW)
+    assert certificate.read(keyring.armoured([revoked]).encode(), now=NOW) == revoked
+
+
+@given(st.binary(max_size=300), st.integers(0, len(ADA.revoke()) - 1))
+@settings(max_examples=300, deadline=None)
+def test_no_bytes_but_the_owners_revoke_a_key(data: bytes, at: int) -> None:
+    known, good = certificate.read(GOOD, now=NOW), ADA.revoke()
+    for sent in (data, good + data, good[:at] + data, framed(data), good[:at] + data[:1] + good[at + 1 :]):
+        with contextlib.suppress(BadCertificate):
+            found = certificate.revoke(known, sent, now=NOW)
+            assert (found.fingerprint, found.revoked) == (known.fingerprint, True)
+            assert good[-66:] in found.packets  # the numbers of the owner's signature
 
 
 @pytest.mark.real
@@ -447,5 +473,6 @@ def test_no_flipped_bit_makes_another_certificate(at: int, flip: int) -> None:
         kept = (found.fingerprint, found.user_ids, found.expires_at)
         assert kept == (WHOLE_READ.fingerprint, WHOLE_READ.user_ids, WHOLE_READ.expires_at)
         assert set(found.signing) <= set(WHOLE_READ.signing)
+        assert certificate.read(found.packets, now=NOW) == found
     else:
         assert found.isprintable()

@@ -83,6 +83,7 @@ BAD: dict[str, tuple[type[Refused], str, bytes]] = {
     # Size and armour
     "nothing": (BadSignature, "EMPTY", b""),
     "300-kB": (BadSignature, "SIZE", TEXT.encode() + b"\n" * 300_000),
+    "too-large-for-its-published-form": (BadSignature, "SIZE", framed(ADA.sign(TARBALL, sub(110, b"x" * 12_000)))),
     "one-byte-too-many": (BadSignature, "SIZE", TEXT.encode() + b"\n" * (16 * 1024 + 1 - len(TEXT))),
     "not-openpgp": (BadSignature, "ARMOUR", b"I approve of this release.\n"),
     "text-before": (BadSignature, "ARMOUR", b"I signed this:\n" + TEXT.encode()),
@@ -315,7 +316,17 @@ def test_no_text_in_the_armour_makes_another_packet_of_it(text: str, at: int) ->
 @settings(max_examples=500)
 def test_no_changed_octet_makes_the_reader_do_anything_but_refuse(at: int, octet: int) -> None:
     found = read_or_refused(changed(PACKET, at, octet))
-    assert not isinstance(found, str) or found.isprintable()
+    if isinstance(found, Signature):
+        assert detached.read(detached.armoured(found).encode(), now=NOW) == found
+    else:
+        assert found.isprintable()
+
+
+@given(st.binary(min_size=1, max_size=400))
+def test_any_packets_come_back_from_their_armour(data: bytes) -> None:
+    text = armour.write(data, armour.SIGNATURE)
+    assert armour.read(text.encode(), armour.SIGNATURE) == data
+    assert armour.size(data, armour.SIGNATURE) == len(text)
 
 
 @given(st.integers(1, 15), st.integers(0, 65535))

@@ -21,7 +21,7 @@ from release_service.errors import (
     SigningKeyNotUsable,
     WeakSignature,
 )
-from release_service.openpgp import Certificate, SigningKey, Verified, certificate, detached, keyring, status, verify
+from release_service.openpgp import Certificate, SigningKey, Verified, certificate, detached, keyring, verify
 from release_service.openpgp.verify import Window
 from signatures import (
     BORN,
@@ -392,45 +392,6 @@ def test_an_exit_status_of_0_alone_is_no_verdict(tarball: Path, private: Path, p
     program(programs, "gpgv", "exit 0")
     with pytest.raises(BadSignature, match="STATUS"):
         judge(framed(GOOD), tarball, private, CARD)
-
-
-NAME, ONE = "A" * 40, f"[GNUPG:] VALIDSIG {'A' * 40} 2026-01-01 1767225600 0 4 0 22 10 00 {'A' * 40}\n"
-SAID = f"[GNUPG:] NEWSIG\n[GNUPG:] KEY_CONSIDERED {NAME} 0\n[GNUPG:] GOODSIG {'A' * 16} Ada\n{ONE}"
-REPORTS: dict[str, tuple[type[Refused], str, int]] = {
-    "nothing": (BadSignature, "", 0),
-    "exit-status": (BadSignature, SAID, 1),
-    "cut-off": (BadSignature, SAID[:-1], 0),
-    "two-signatures": (BadSignature, SAID * 2, 0),
-    "valid-without-good": (BadSignature, f"[GNUPG:] NEWSIG\n{ONE}", 0),
-    "good-without-valid": (BadSignature, SAID.removesuffix(ONE), 0),
-    "unknown-word": (BadSignature, f"{SAID}[GNUPG:] BRAND_NEW x\n", 0),
-    "error": (BadSignature, f"{SAID}[GNUPG:] ERROR verify 1\n", 0),
-    "failure": (BadSignature, f"{SAID}[GNUPG:] FAILURE gpgv 1\n", 0),
-    "no-data": (BadSignature, "[GNUPG:] NODATA 4\n", 2),
-    "errsig": (BadSignature, f"[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG {'A' * 16} 22 10 00 1 4 {NAME}\n", 2),
-    "a-line-of-another": (BadSignature, f"gpgv: hello\n{SAID}", 0),
-    "lower-case": (BadSignature, SAID.replace("GOODSIG", "goodsig"), 0),
-    "text-mode": (BadSignature, SAID.replace(" 00 ", " 01 "), 0),
-    "version-3": (BadSignature, SAID.replace(" 4 0 22", " 3 0 22"), 0),
-    "valid-cut": (BadSignature, SAID.replace(ONE, ONE[:60] + "\n"), 0),
-    "carriage-return": (BadSignature, SAID.replace(ONE, ONE[:-1] + "\r\n"), 0),
-    "bad": (SignatureDoesNotMatch, f"[GNUPG:] NEWSIG\n[GNUPG:] BADSIG {'A' * 16} Ada\n", 1),
-    "good-and-bad": (SignatureDoesNotMatch, f"{SAID}[GNUPG:] BADSIG {'A' * 16} Ada\n", 0),
-    "expired": (SignatureOutOfTime, SAID.replace("GOODSIG", "EXPSIG"), 0),
-    "key-expired": (SigningKeyNotUsable, SAID.replace("GOODSIG", "EXPKEYSIG"), 0),
-    "key-revoked": (SigningKeyNotUsable, SAID.replace("GOODSIG", "REVKEYSIG"), 0),
-    "no-key": (SignatureNotTrusted, f"[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG x\n[GNUPG:] NO_PUBKEY {'A' * 16}\n", 2),
-}
-
-
-@pytest.mark.parametrize(("kind", "said", "exit_status"), REPORTS.values(), ids=REPORTS)
-def test_only_one_good_signature_in_so_many_words_is_a_verdict(
-    kind: type[Refused], said: str, exit_status: int
-) -> None:
-    assert status.read(SAID.encode(), 0).primary == NAME
-    with pytest.raises(Refused) as refused:
-        status.read(said.encode(), exit_status)
-    assert type(refused.value) is kind, refused.value.detail
 
 
 MEASURE = """

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from release_service import paths
 from release_service.errors import BadTarballName, CompressionNotAccepted, Refused
 from release_service.tarball import COMPRESSIONS, TarballName, parse_module
 from release_service.version import Version
@@ -265,3 +266,12 @@ def test_a_name_is_one_plain_component_of_a_path(name: TarballName) -> None:
     assert not set(text) & set('/\\:*?"<>| %')
     assert text[0] not in ".-+_"
     assert ".." not in name.module
+
+
+@given(names, st.sampled_from(["sha256sum", "news", "changes", "release.json", "tar.xz", "tar.xz.asc"]))
+def test_what_belongs_to_a_release_lies_in_the_series_directory_and_nowhere_else(name: TarballName, ext: str) -> None:
+    directories = paths.release_key(name, ext).split("/")
+    assert directories[:-1] == ["sources", name.module, name.version.series]
+    assert directories[-1] == f"{name.release}.{ext}"
+    assert not {"", ".", ".."} & set(directories)
+    assert paths.is_mutable(paths.release_key(name, ext)) == (ext == "release.json")
