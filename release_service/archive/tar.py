@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from release_service.archive import Limits, pax
+from release_service.archive.pieces import Pieces
 from release_service.errors import BadArchive, shown
 
 BLOCK = 512
@@ -82,7 +83,7 @@ class Reader:
 
     def __init__(self, pieces: Iterator[bytes], limits: Limits) -> None:
         """Read from *pieces* (bytes of any length) under *limits*."""
-        self._pieces = _Pieces(pieces)
+        self._pieces = Pieces(pieces)
         self._limits = limits
         self._left = 0
         self._padding = 0
@@ -230,53 +231,6 @@ def _prefixed(name: bytes, prefix: bytes, magic: bytes) -> bytes:
         # Some readers take it for the prefix of a name whatever the magic is.
         raise BadArchive("PATH", f"{shown(pax.text(name))!r} has something where other formats have more of its name.")
     return name
-
-
-class _Pieces:
-    """Bytes in pieces, taken and skipped by count."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._piece = b""
-        self._at = 0
-
-    def slices(self, count: int) -> Iterator[memoryview]:
-        """Yield exactly *count* bytes, without copying them."""
-        while count:
-            if self._at == len(self._piece):
-                self._next()
-            part = memoryview(self._piece)[self._at : self._at + count]
-            self._at += len(part)
-            count -= len(part)
-            yield part
-
-    def take(self, count: int) -> bytes:
-        """Return exactly *count* bytes."""
-        end = self._at + count
-        if end <= len(self._piece):
-            taken = self._piece[self._at : end]
-            self._at = end
-            return taken
-        return b"".join(self.slices(count))
-
-    def skip(self, count: int) -> None:
-        """Pass over *count* bytes without copying them."""
-        here = len(self._piece) - self._at
-        while count > here:
-            count -= here
-            self._next()
-            here = len(self._piece)
-        self._at += count
-
-    def rest(self) -> Iterator[bytes]:
-        """Yield all that is left."""
-        yield self._piece[self._at :]
-        yield from self._pieces
-
-    def _next(self) -> None:
-        self._piece, self._at = next(self._pieces, b""), 0
-        if not self._piece:
-            raise BadArchive("EOF", "The archive ends too early.")
 
 
 def _until_nul(field: bytes) -> bytes:
