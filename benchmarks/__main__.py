@@ -1,13 +1,13 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [inspect]`` measures only those.
+``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [inspect] [signatures]`` measures only those.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import audit, growth, inspections, memory, uploads, verify
+from benchmarks import audit, growth, inspections, memory, signatures, uploads, verify
 from benchmarks.places import places
 
 _PARTS = {
@@ -18,7 +18,7 @@ _PARTS = {
     "verify": verify.measure,
 }
 # What needs no service.
-_ALONE = {"inspect": inspections.measure}
+_ALONE = {"inspect": inspections.measure, "signatures": signatures.measure}
 
 
 def main() -> None:
