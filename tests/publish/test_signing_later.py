@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from conftest import KINDS
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
 from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import StoreUnavailable
+from release_service.publish import finish_signatures
 from release_service.store import Document
 from release_service.store.local import LocalStore
 from signatures import NOW, forged, seconds, sub
@@ -125,8 +127,8 @@ class _Failing(LocalStore):
 
 
 @pytest.mark.parametrize("people", ["embedded"], indirect=True)
-@pytest.mark.parametrize("nth", range(1, 8))
-def test_what_a_failure_interrupts_is_finished_by_another_signature(people: People, nth: int) -> None:
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_what_a_failure_interrupts_is_finished_although_another_signature_comes(people: People, nth: int) -> None:
     parts = people.uploads.parts
     assert isinstance(parts.service.store, LocalStore)
     failing = _Failing(parts.service.store.root)
@@ -134,7 +136,8 @@ def test_what_a_failure_interrupts_is_finished_by_another_signature(people: Peop
     people.uploads.http.app.state.parts = replace(parts, service=replace(parts.service, store=failing))  # type: ignore[attr-defined]
     assert sign(people).status_code == 503
     people.uploads.http.app.state.parts = parts  # type: ignore[attr-defined]
-    assert sign(people, signature(hashed=LATER)).status_code in {201, 409}
+    assert sign(people, signature(hashed=LATER)).status_code == 409
+    finish_signatures(replace(parts.service, now=lambda: datetime.now(UTC) + timedelta(minutes=2)))
     assert people.uploads.read(ASC) == signature()
     assert f"{NAME}.asc".encode() in people.uploads.read(f"{DIRECTORY}/index.html")
     assert f"{NAME}.asc" in json.loads(people.uploads.read("sources/gtk/cache.json"))[3]["4.18"]
