@@ -1,6 +1,7 @@
 """A signature that a maintainer adds to what CI has published."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from release_service.errors import StoreUnavailable
 from release_service.publish import finish_signatures
 from release_service.store import Document
 from release_service.store.local import LocalStore
-from signatures import NOW, forged, seconds, sub
+from signatures import NOW, SHA1, forged, seconds, sub
 from uploads import Environment
 
 pytestmark = pytest.mark.slow
@@ -105,6 +106,39 @@ def test_bytes_that_are_not_those_that_were_published_are_not_signed(people: Peo
         store.replace(key, b"other", expected=store.read(key))
     assert sign(people, signature(data=b"other")).status_code == 503
     assert ASC not in people.uploads.stored()
+
+
+class _Counting(LocalStore):
+    """A directory that counts how often a large file is read."""
+
+    reads = 0
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        self.reads += 1
+        return super().pieces(key)
+
+
+@pytest.mark.parametrize("people", ["embedded"], indirect=True)
+def test_the_tarball_is_fetched_for_a_signature_by_a_key_that_may_sign_alone(people: People) -> None:
+    parts = people.uploads.parts
+    assert isinstance(parts.service.store, LocalStore)
+    counting = _Counting(parts.service.store.root)
+    people.uploads.http.app.state.parts = replace(parts, service=replace(parts.service, store=counting))  # type: ignore[attr-defined]
+    for sent in (b"garbage", signature("alice"), signature("dora"), signature(digest=SHA1)):
+        assert sign(people, sent).status_code in {403, 422}
+    assert counting.reads == 0
+    assert sign(people).status_code == 201
+    assert (counting.reads, people.uploads.staged()) == (1, [])
+
+
+@pytest.mark.parametrize("people", ["embedded"], indirect=True)
+def test_the_copy_of_the_tarball_is_in_the_staging_directory(people: People) -> None:
+    staging = people.uploads.parts.settings.staging
+    shutil.rmtree(staging)
+    staging.write_text("no directory")
+    assert sign(people).status_code == 503
+    staging.unlink()
+    assert sign(people).status_code == 201
 
 
 class _Failing(LocalStore):
