@@ -10,6 +10,7 @@ from typing import Any
 
 from release_service import checksum, news, paths
 from release_service.archive import Inspection
+from release_service.db import signatures
 from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
@@ -41,7 +42,7 @@ def archive(found: Inspection) -> dict[str, Any]:
 
 
 def keys(release: Release) -> set[str]:
-    """Return the keys of the tarball and of all that `beside` makes."""
+    """Return the keys of the tarball, of all that `beside` makes, and of a signature that was taken."""
     exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
     name = tarball_name(release)
     if release.signature is not None:
@@ -56,8 +57,8 @@ def beside(release: Release) -> list[dict[str, bytes]]:
     """
     name = tarball_name(release)
     files = {paths.release_key(name, file.ext): zlib.decompress(file.deflated) for file in release.files}
-    if release.signature is not None:
-        files[paths.release_key(name, paths.signature_ext(name))] = release.signature.text.encode("ascii")
+    if signature := signatures.published(release):
+        files[paths.release_key(name, paths.signature_ext(name))] = signature.text.encode("ascii")
     last = {
         paths.release_key(name, "sha256sum"): _checksum_file(release),
         paths.release_key(name, "release.json"): release_json(release),
@@ -88,12 +89,12 @@ def release_json(release: Release) -> bytes:
         "proof": release.proof,
         "received": release.claimed_at.strftime(_MOMENT),
     }
-    if release.signature is not None:
+    if signature := signatures.published(release):
         document["signature"] = {
             "name": f"{name.release}.{paths.signature_ext(name)}",
-            "fingerprint": release.signature.fingerprint,
-            "signing_fingerprint": release.signature.signing_fingerprint,
-            "signed": release.signature.signed_at.strftime(_MOMENT),
-            "added": release.signature.added_at.strftime(_MOMENT),
+            "fingerprint": signature.fingerprint,
+            "signing_fingerprint": signature.signing_fingerprint,
+            "signed": signature.signed_at.strftime(_MOMENT),
+            "added": signature.added_at.strftime(_MOMENT),
         }
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

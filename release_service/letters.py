@@ -33,11 +33,12 @@ def published(tarball: str, sha256: str, url: str, by: Uploader) -> Letter:
     )
 
 
-def signed(tarball: str, fingerprint: str, url: str, by: Uploader) -> Letter:
-    """Tell of a signature that was added to a release."""
+def signed(tarball: str, fingerprint: str, url: str, by: Uploader | None) -> Letter:
+    """Tell of a signature that was added to a release, *by* nobody if what was interrupted is finished."""
+    sent = f"Sent by {who(by)}." if by else "Its sending was interrupted, and is finished now."
     return Letter(
         f"{tarball} was signed",
-        f"{tarball} was signed.\n\n  {url}\n  key {spaced(fingerprint)}\n\nSent by {who(by)}.\n\n"
+        f"{tarball} was signed.\n\n  {url}\n  key {spaced(fingerprint)}\n\n{sent}\n\n"
         "If this was not one of you, tell the release team at once.\n",
     )
 

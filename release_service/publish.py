@@ -21,21 +21,21 @@ release, keep.  A stored file may be reachable by its exact URL before *publish*
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import structlog
 from sqlalchemy.orm import Session
 
-from release_service import authorize, documents, letters, limits, paths, signing
+from release_service import authorize, beside, documents, letters, limits, paths, signing
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
 from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures
 from release_service.db.audit import Act
 from release_service.db.signatures import Signed
 from release_service.db.tables import Release
-from release_service.errors import AlreadySigned, NotAuthorized, NotFound
+from release_service.errors import AlreadySigned, NotAuthorized, NotFound, Unavailable
 from release_service.identity.gitlab import GitLabJob
 from release_service.index import write as index
 from release_service.letters import Letter
@@ -43,8 +43,12 @@ from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
 from release_service.signing import SigningRules
 from release_service.store import ReleaseStore, Source
-from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
+
+log = structlog.get_logger()
+
+# So long an attempt may take before somebody else finishes what it has begun.
+_MINUTE = timedelta(minutes=1)
 
 
 def _now() -> datetime:
@@ -53,10 +57,14 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What publishing needs, built once in `wiring`.  `public_url` is where readers see the tree."""
+    """What publishing needs, built once in `wiring`.
+
+    `public_url` is where readers see the tree; private files are made in the directory `staging`.
+    """
 
     transactions: Transactions
     store: ReleaseStore
+    staging: Path
     policy: Policy
     limits: Limits
     public_url: str
@@ -76,24 +84,28 @@ class Published:
 def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) -> Published:
     """Publish *tarball* under *grant*, or finish what an upload of the same bytes began.
 
-    Raises Refused (nothing is left behind) or Unavailable (the same bytes are right again later).
+    Raises Refused (nothing is left behind; but AlreadySigned, if another signature was first, when the release
+    stands) or Unavailable (the same bytes are right again later).
     """
     if (grant.module, grant.version) != (tarball.name.module, tarball.name.version.text):
         raise NotAuthorized(f"{grant.module} {grant.version} was granted, {tarball.name} was sent.")
     release = _published_before(service, tarball, grant)
     is_new = False
-    if release is None:
+    if release is not None:
+        signed = _verified(service, tarball)
+    else:
         source = Source(tarball.file, tarball.size, tarball.sha256)
         with service.store.stage(paths.tarball_key(tarball.name), source) as staged:
             found = tarball.inspection()
             signed = _verified(service, tarball)
             release = _claim(service, tarball, found, signed, grant)
             staged.add()
-        _store_beside(service, release)
-        is_new = _publish(service, release, grant)
-    elif (signed := _verified(service, tarball)) and not _is_signed(release):
-        release = _sign(service, release, signed, grant)
+        beside.store(service.store, service.transactions, release)
+        release, is_new = _publish(service, release, grant)
+    if signed is not None and signatures.published(release) is None:
+        release, _ = _sign(service, release, signed, grant)
     keep_promises(service, release.module_id)
+    _refuse_other(release, signed)
     return Published(release, is_new)
 
 
@@ -106,41 +118,64 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
         release = releases.find(session, name)
     if release is None or release.published_at is None:
         raise NotFound(f"There is no release {name.release}.")
-    with signing.stored(service.store, paths.tarball_key(name), release.sha256) as tarball:
-        signed = signing.verify(
-            service.transactions, service.signing, signing.Offered(name.module, data, tarball), service.now()
-        )
-    was_signed = _is_signed(release)
-    if not was_signed:
-        release = _sign(service, release, signed, grant)
+    offered = signing.read(service.transactions, name.module, data, service.now())
+    with signing.stored(service.store, paths.tarball_key(name), release.sha256, service.staging) as tarball:
+        signed = signing.verify(offered, tarball, service.signing, service.now())
+    is_new = False
+    if signatures.published(release) is None:
+        release, is_new = _sign(service, release, signed, grant)
     keep_promises(service, release.module_id)
-    if was_signed and release.signature and release.signature.text != signed.text:
-        raise AlreadySigned(f"{name} was signed with the key {release.signature.fingerprint}.")
-    return Published(release, is_new=not was_signed)
+    _refuse_other(release, signed)
+    return Published(release, is_new)
 
 
-def _is_signed(release: Release) -> bool:
-    return release.signature is not None and release.signature.published_at is not None
+def finish_signatures(service: Service) -> None:
+    """Publish what an attempt that died a minute ago has taken, if its key may still sign; else take it back."""
+    with service.transactions.read() as session:
+        unfinished = signatures.unfinished(session, service.now() - _MINUTE)
+    for release in unfinished:
+        try:
+            with service.transactions.begin() as session:
+                signing.settle(session, service.store, release, None, service.now())
+                _publish_signature(service, session, release, None)
+            keep_promises(service, release.module_id)
+        except Unavailable as outage:
+            log.warning("signature_put_off", tarball=str(releases.tarball_name(release)), detail=outage.detail)
 
 
-def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> Release:
-    """Take the signature, store it, and let the indexes name it; as with a release, the row comes first."""
+def _refuse_other(release: Release, signed: Signed | None) -> None:
+    """Hold that the signature that came is the one that the release has: the first that was taken wins."""
+    there = release.signature
+    if signed is not None and there is not None and there.text != signed.text:
+        raise AlreadySigned(f"{releases.tarball_name(release)} was signed with the key {there.fingerprint}.")
+
+
+def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> tuple[Release, bool]:
+    """Take the signature, and publish it; return whether this call did.  (Raises: AlreadySigned.)"""
     name = releases.tarball_name(release)
     with service.transactions.begin() as session:
         limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
         authorize.authorize(session, grant.uploader, name, service.policy, is_signed=True)
-        release = _take_signature(service, session, release, signed)
-    _store_beside(service, release)
+        signing.settle(session, service.store, release, signed, service.now())
+        _refuse_other(releases.held(session, name), signed)
     with service.transactions.begin() as session:
-        if signatures.publish(session, release, service.now()):
-            act = Act("sign", grant.uploader, grant.request_id, grant.module, grant.version, release.sha256)
-            audit.record(session, act, audit.ACCEPTED, "signed", service.now(), fingerprint=signed.fingerprint)
-            follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
-            if service.sends_mail:
-                url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
-                letter = letters.signed(str(name), signed.fingerprint, url, grant.uploader)
-                _promise_mail(service, session, grant, letter)
-    return release
+        is_new = _publish_signature(service, session, release, grant)
+        return releases.held(session, name), is_new
+
+
+def _publish_signature(service: Service, session: Session, release: Release, grant: Grant | None) -> bool:
+    """Publish the signature of a release that is public already, which is an act of its own."""
+    taken = signing.publish(session, service.store, release, service.now())
+    if taken is None:
+        return False
+    name, by = releases.tarball_name(release), grant.uploader if grant else None
+    act = Act("sign", by, grant.request_id if grant else "", name.module, release.version, release.sha256)
+    audit.record(session, act, audit.ACCEPTED, "signed", service.now(), fingerprint=taken.fingerprint)
+    follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
+    if service.sends_mail:
+        url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
+        _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by))
+    return True
 
 
 def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) -> Release | None:
@@ -162,8 +197,8 @@ def _verified(service: Service, tarball: ReceivedTarball) -> Signed | None:
     """Return the signature that came along, if one did: good, and by a key that may sign for the module."""
     if tarball.signature is None:
         return None
-    offered = signing.Offered(tarball.name.module, tarball.signature, tarball.file.fileno())
-    return signing.verify(service.transactions, service.signing, offered, service.now())
+    offered = signing.read(service.transactions, tarball.name.module, tarball.signature, service.now())
+    return signing.verify(offered, tarball.file.fileno(), service.signing, service.now())
 
 
 def _claim(
@@ -190,17 +225,10 @@ def _claim(
             texts={**found.texts, releases.LISTING: found.listing},
             now=service.now(),
         )
-        return _take_signature(service, session, release, signed) if signed else release
-
-
-def _take_signature(service: Service, session: Session, release: Release, signed: Signed) -> Release:
-    """Write the signature down, and return the row with it; its key may have been removed since it was verified."""
-    name = releases.tarball_name(release)
-    signing.confirm(session, name.module, signed, service.now())
-    signatures.add(session, release, signed, service.now())
-    taken = releases.find(session, name)
-    assert taken is not None  # noqa: S101 - we hold it
-    return taken
+        if signed is None and release.signature is None:
+            return release
+        signing.settle(session, service.store, release, signed, service.now())
+        return releases.held(session, tarball.name)
 
 
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
@@ -210,54 +238,38 @@ def _use_token(service: Service, session: Session, tarball: ReceivedTarball, gra
         releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
 
 
-def _store_beside(service: Service, release: Release) -> None:
-    """Store what stands beside the tarball, each step's files at once."""
-    for files in documents.beside(release):
-        with ThreadPoolExecutor(len(files) or 1) as together:
-            list(together.map(partial(_store_one, service, release), files.keys(), files.values()))
-
-
-def _store_one(service: Service, release: Release, key: str, content: bytes) -> None:
-    if not paths.is_mutable(key):
-        service.store.add(key, content)
-        return
-    # release.json: a signature may be added by others at this moment, so the row is read after the document.
-    name = releases.tarball_name(release)
-
-    def build(_before: bytes | None) -> bytes:
-        with service.transactions.read() as session:
-            return documents.release_json(releases.find(session, name) or release)
-
-    rewrite(service.store, key, build)
-
-
-def _publish(service: Service, release: Release, grant: Grant) -> bool:
+def _publish(service: Service, release: Release, grant: Grant) -> tuple[Release, bool]:
     """Make it public, write that down, and promise what follows, in one commit; False if another upload just did."""
+    name = releases.tarball_name(release)
     with service.transactions.begin() as session:
-        is_new = releases.publish(session, release, service.now())
-        # Only what this upload has stored: another may just have taken a signature, and is storing it.
-        is_signed = release.signature is not None and signatures.publish(session, release, service.now())
-        _record(service, session, release, grant, "published" if is_new else "same_again")
-        kinds = [follow_ups.INDEX] if is_new or is_signed else []
-        if is_new and releases.is_first_of_module(session, release):
+        if not releases.publish(session, release, service.now()):
+            _record(service, session, release, grant, "same_again")
+            return releases.held(session, name), False
+        # A signature that was taken later than this claim is an act of its own.
+        taken = (
+            signing.publish(session, service.store, release, service.now()) if release.signature is not None else None
+        )
+        _record(service, session, release, grant, "published", **({"fingerprint": taken.fingerprint} if taken else {}))
+        kinds = [follow_ups.INDEX]
+        if releases.is_first_of_module(session, release):
             kinds.append(follow_ups.ARCHIVE_INDEX)
         follow_ups.promise(session, release, kinds, service.now())
-        if is_new and service.sends_mail:
-            name = releases.tarball_name(release)
+        if service.sends_mail:
             url = paths.public_url(service.public_url, paths.tarball_key(name))
             letter = letters.published(str(name), release.sha256, url, grant.uploader)
-            _promise_mail(service, session, grant, letter)
-        return is_new
+            _promise_mail(service, session, name.module, letter)
+        return releases.held(session, name), True
 
 
-def _record(service: Service, session: Session, release: Release, grant: Grant, code: str) -> None:
+def _record(service: Service, session: Session, release: Release, grant: Grant, code: str, **more: str) -> None:
     """Write the audit row of an upload that ends well."""
     act = Act("upload", grant.uploader, grant.request_id, grant.module, grant.version, release.sha256)
-    audit.record(session, act, audit.ACCEPTED, code, service.now(), size=release.size, **grant.uploader.provenance)
+    detail = {"size": release.size, **grant.uploader.provenance, **more}
+    audit.record(session, act, audit.ACCEPTED, code, service.now(), **detail)
 
 
-def _promise_mail(service: Service, session: Session, grant: Grant, letter: Letter) -> None:
-    told = [found.person for found in modules.look_up(session, grant.module).maintainers]
+def _promise_mail(service: Service, session: Session, module: str, letter: Letter) -> None:
+    told = [found.person for found in modules.look_up(session, module).maintainers]
     mails.promise(session, told, letter.subject, letter.body, service.now())
 
 
@@ -268,6 +280,8 @@ def keep_promises(service: Service, module_id: int) -> None:
     for promise in promised:
         if promise.kind == follow_ups.INDEX:
             name = releases.tarball_name(promise.release)
+            if signatures.published(promise.release) is not None:
+                beside.tell(service.store, service.transactions, name)
             index.write_module(service.store, service.transactions, name, service.now())
         else:
             index.write_archive(service.store, service.transactions)

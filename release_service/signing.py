@@ -1,23 +1,25 @@
 """Who may sign for a module, and when: a signature is held against the keys of the module's maintainers."""
 
 import hashlib
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 from sqlalchemy.orm import Session
 
-from release_service.db import Transactions, signing_keys
+from release_service import paths
+from release_service.db import Transactions, releases, signatures, signing_keys
 from release_service.db.signatures import Signed
-from release_service.db.tables import SigningKey
+from release_service.db.tables import Release, ReleaseSignature, SigningKey
 from release_service.errors import Refused, SignatureNotTrusted, SigningKeyNotUsable, SigningKeyWaits, StoreUnavailable
-from release_service.openpgp import Certificate, certificate, detached
+from release_service.openpgp import Certificate, Signature, certificate, detached
 from release_service.openpgp.verify import Window
 from release_service.openpgp.verify import verify as verify_with
+from release_service.receive import outages, private_file
 from release_service.store import ReleaseStore
 
 log = structlog.get_logger()
@@ -37,43 +39,100 @@ class SigningRules:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A detached signature as it was sent, and the tarball (a descriptor or a path) of *module* that it is of."""
+    """A detached signature that was sent, and the certificates that may sign: the one that it names is among them."""
 
-    module: str
-    data: bytes
-    tarball: int | Path
+    found: Signature
+    trusted: Sequence[Certificate]
 
 
-def verify(transactions: Transactions, rules: SigningRules, offered: Offered, now: datetime) -> Signed:
-    """Return what is published of the signature, if a key that may sign for the module has made it.
+def read(transactions: Transactions, module: str, data: bytes, now: datetime) -> Offered:
+    """Read a detached signature, which proves nothing yet: all that can be refused without the tarball is refused.
+
+    (Raises: BadSignature and SignatureNotTrusted, with their kinds.)
+    """
+    found = detached.read(data, now=now)
+    with transactions.read() as session:
+        return Offered(found, _trusted(session, module, found.issuer, now))
+
+
+def verify(offered: Offered, tarball: int | Path, rules: SigningRules, now: datetime) -> Signed:
+    """Return what is published of the signature, if it is of *tarball*, a descriptor or a path.
 
     (Raises: BadSignature and SignatureNotTrusted, with their kinds; SignatureCheckUnavailable.)
     """
-    found = detached.read(offered.data, now=now)
-    with transactions.read() as session:
-        trusted = _trusted(session, offered.module, found.issuer, now)
-    good = verify_with(found, offered.tarball, trusted, Window(now, rules.longest_ago))
-    return Signed(detached.armoured(found), good.fingerprint, good.signing_fingerprint, good.signed_at)
+    good = verify_with(offered.found, tarball, offered.trusted, Window(now, rules.longest_ago))
+    return Signed(detached.armoured(offered.found), good.fingerprint, good.signing_fingerprint, good.signed_at)
 
 
-def confirm(session: Session, module: str, signed: Signed, now: datetime) -> None:
-    """Ask again in the claim's transaction: the key may have been removed since.  (Raises: SignatureNotTrusted.)"""
-    _trusted(session, module, signed.signing_fingerprint, now)
+def confirm(session: Session, module: str, signing_fingerprint: str, now: datetime) -> None:
+    """Ask again in the act's own transaction: the key may have been removed since.  (Raises: SignatureNotTrusted.)"""
+    _trusted(session, module, signing_fingerprint, now)
+
+
+def settle(session: Session, store: ReleaseStore, release: Release, signed: Signed | None, now: datetime) -> None:
+    """Let *release* have the signature that was taken first, if its key may still sign; else *signed*, if one came.
+
+    What was taken, not published, and made with a key that may sign no more is taken back.  (Raises:
+    SignatureNotTrusted, if the key of *signed* may not sign.)
+    """
+    name = releases.tarball_name(release)
+    if signed is not None:
+        confirm(session, name.module, signed.signing_fingerprint, now)
+    taken = signatures.hold(session, release)
+    if taken is not None and taken.published_at is None and not _holds(session, name.module, taken, now):
+        log.warning("signature_taken_back", tarball=str(name), fingerprint=taken.signing_fingerprint)
+        # Who died may have stored it.  Files are stored while the row is held, too: nobody can between these two.
+        store.remove(paths.release_key(name, paths.signature_ext(name)))
+        signatures.take_back(session, taken, signed, now)
+    if signed is not None:
+        signatures.add(session, release, signed, now)
+
+
+def publish(session: Session, store: ReleaseStore, release: Release, now: datetime) -> ReleaseSignature | None:
+    """Store the signature that was taken, and let readers be told of it; return it, None if there is nothing to do.
+
+    The row is held while the file is stored, and its key is asked about again: what `settle` takes back cannot be
+    stored by somebody who is late.  (Raises: SignatureNotTrusted.)
+    """
+    name = releases.tarball_name(release)
+    taken = signatures.hold(session, release)
+    if taken is None or taken.published_at is not None:
+        return None
+    confirm(session, name.module, taken.signing_fingerprint, now)
+    store.add(paths.release_key(name, paths.signature_ext(name)), taken.text.encode("ascii"))
+    taken.published_at = now
+    session.flush()
+    return taken
 
 
 @contextmanager
-def stored(store: ReleaseStore, key: str, sha256: str) -> Iterator[int]:
-    """Give a descriptor of the stored tarball, in a private file; it is held against what was received once."""
-    with tempfile.TemporaryFile() as file:
-        digest = hashlib.sha256()
-        for piece in store.pieces(key):
-            digest.update(piece)
-            file.write(piece)
-        file.flush()
-        if digest.hexdigest() != sha256:
-            log.error("stored_bytes_differ", key=key, sha256=digest.hexdigest(), expected=sha256)
+def stored(store: ReleaseStore, key: str, sha256: str, staging: Path) -> Iterator[int]:
+    """Give a descriptor of the stored tarball, in a nameless file in *staging*, held against what was received once."""
+    with private_file(staging) as file:
+        digest = _copy(store, key, file)
+        if digest != sha256:
+            log.error("stored_bytes_differ", key=key, sha256=digest, expected=sha256)
             raise StoreUnavailable(f"{key} does not hold the bytes that were published.")
         yield file.fileno()
+
+
+def _copy(store: ReleaseStore, key: str, file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    for piece in store.pieces(key):
+        digest.update(piece)
+        left = memoryview(piece)
+        while left:
+            with outages():
+                left = left[file.write(left) :]
+    return digest.hexdigest()
+
+
+def _holds(session: Session, module: str, taken: ReleaseSignature, now: datetime) -> bool:
+    try:
+        confirm(session, module, taken.signing_fingerprint, now)
+    except SignatureNotTrusted:
+        return False
+    return True
 
 
 def _trusted(session: Session, module: str, issuer: str, now: datetime) -> list[Certificate]:

@@ -78,6 +78,7 @@ def build_service(settings: Settings) -> Service:
     return Service(
         transactions=Transactions(connect(settings.database_url)),
         store=_store(settings),
+        staging=settings.staging,
         policy=policy,
         limits=settings.uploader_limits(),
         public_url=settings.public_url,

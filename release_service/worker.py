@@ -9,7 +9,7 @@ from release_service import audit, signing_keys
 from release_service.db import limits, mails, sessions
 from release_service.errors import Unavailable
 from release_service.mail import MailServer, send_due
-from release_service.publish import Service
+from release_service.publish import Service, finish_signatures
 
 log = structlog.get_logger()
 
@@ -49,6 +49,7 @@ class Worker:
                 limits.sweep(session, self._service.now())
                 sessions.sweep(session, self._service.now())
                 mails.sweep(session, self._service.now())
+            finish_signatures(self._service)
 
     def start(self) -> threading.Thread:
         """Work in a thread that ends with the process."""

@@ -1,18 +1,22 @@
 """A service with an SSO: carol is an administrator, rita of the release team, others are nobody in particular."""
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2
 
 from builders import a_tarball
 from persons import StandInSso
+from release_service import verify
 from release_service.demo.gitlab import StandInGitLab
 from release_service.demo.issuer import Claims
+from release_service.errors import StoreUnavailable
 from release_service.openpgp import armour
+from release_service.store import Document, ReleaseStore
 from signatures import forged, framed
 from uploads import Environment, Uploads, make_uploads
 
@@ -82,3 +86,63 @@ def make_signers(environment: Environment, gitlab: StandInGitLab, **changes: Any
         for name, other in (("bob", "alice"), ("dora", "eric")):
             assert made.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", other).is_success
         yield made
+
+
+class Interrupted:
+    """A store in which something happens, once: when a key that ends in *ending* is written to, before or after."""
+
+    def __init__(self, store: ReleaseStore, ending: str, happens: Callable[[], object], *, after: bool) -> None:
+        self._store, self._ending, self._happens, self._after = store, ending, happens, after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def add(self, key: str, content: bytes) -> None:
+        self._interrupt(key, lambda: self._store.add(key, content))
+
+    def replace(self, key: str, content: bytes, *, expected: Document | None) -> None:
+        self._interrupt(key, lambda: self._store.replace(key, content, expected=expected))
+
+    def _interrupt(self, key: str, write: Callable[[], None]) -> None:
+        is_now, self._ending = key.endswith(self._ending), self._ending if not key.endswith(self._ending) else "\n"
+        if is_now and not self._after:
+            self._happens()
+        write()
+        if is_now and self._after:
+            self._happens()
+
+
+def goes_down() -> None:
+    """Be a store that does not answer."""
+    raise StoreUnavailable("down")
+
+
+@contextmanager
+def interrupted(
+    people: People, ending: str, happens: Callable[[], object] = goes_down, *, after: bool = False
+) -> Iterator[None]:
+    """Let *happens* happen once, at the write to what ends in *ending*."""
+    parts, app = people.uploads.parts, people.uploads.http.app
+    store: Any = Interrupted(parts.service.store, ending, happens, after=after)
+    app.state.parts = replace(parts, service=replace(parts.service, store=store))  # type: ignore[attr-defined]
+    yield
+    app.state.parts = parts  # type: ignore[attr-defined]
+
+
+def put(people: People, who: str, sent: bytes | None = None) -> httpx2.Response:
+    """Send the tarball as *who*, with the signature *sent*, if any."""
+    headers = {"Authorization": f"Bearer {people.token(who)}", "Accept": "application/json"}
+    if sent is not None:
+        headers["Signature-OpenPGP"] = f":{base64.b64encode(sent).decode()}:"
+    return people.uploads.http.put(f"/api/v1/tarballs/{NAME}", content=GOOD, headers=headers)
+
+
+def assert_consistent(people: People) -> None:
+    """Hold that the tree is what the database says, and that the indexes name the signature if and only if it is."""
+    service = people.uploads.parts.service
+    verified = verify.published(service.transactions, service.store, verify.Scope(), verify.BEGINNING, 1)
+    assert [finding for release in verified for finding in release.findings] == []
+    assert list(verify.foreign(service.transactions, service.store, verify.Scope())) == []
+    is_signed = ASC in people.uploads.stored()
+    assert (f"{NAME}.asc".encode() in people.uploads.read(f"{DIRECTORY}/index.html")) == is_signed
+    assert (f"{NAME}.asc" in json.loads(people.uploads.read("sources/gtk/cache.json"))[3]["4.18"]) == is_signed

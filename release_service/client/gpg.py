@@ -21,7 +21,7 @@ def sign(file: Path, local_user: str | None) -> bytes:
     gpg may ask for a passphrase, or for a card, in its own way.  (Raises: Failure.)
     """
     key = ["--local-user", local_user] if local_user else []
-    options = ["--digest-algo", "SHA512", "--armor", "--detach-sign", "--output", "-"]
+    options = ["--digest-algo", "SHA512", "--default-sig-expire", "none", "--armor", "--detach-sign", "--output", "-"]
     return _run(*key, *options, "--", str(file))
 
 

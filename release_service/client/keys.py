@@ -9,6 +9,7 @@ import typer
 
 from release_service.client import Exit, Failure, gpg, proof, report, service
 from release_service.client.options import JsonOption, ServerOption
+from release_service.client.secret import holds_secret_key
 
 app = typer.Typer(cls=report.Commands, no_args_is_help=True, help="Your signing keys at the service.")
 
@@ -43,7 +44,7 @@ def add(
     file = Path(key)
     wanted = "" if file.is_file() else _parsed(key)
     data = gpg.export(wanted) if wanted else file.read_bytes()
-    if b"PRIVATE KEY" in data:
+    if holds_secret_key(data):
         raise Failure(
             Exit.REFUSED, f"{key} holds a secret key; it was not sent.", "Export the public one: gpg --export"
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +14,11 @@ import typer
 from release_service.client import Exit, Failure, gpg, proof, report, service
 from release_service.client.options import JsonOption, LocalUserOption, ServerOption
 from release_service.client.proof import Caller
+from release_service.errors import shown
+from release_service.tarball import COMPRESSIONS
 
 _TIMEOUT_S = 60
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def sign(  # noqa: PLR0913 - one for each option
@@ -30,10 +34,12 @@ def sign(  # noqa: PLR0913 - one for each option
     as_json: JsonOption = False,
 ) -> None:
     """Download a published tarball, compare its SHA-256, show what is signed, sign it, and send the signature."""
+    if sha256 is not None and not _DIGEST.fullmatch(sha256 := sha256.strip().lower()):
+        raise Failure(Exit.USAGE, "--sha256 takes 64 hex digits.", "Nothing was signed. See your own: sha256sum FILE")
     with proof.caller(server, None) as caller, tempfile.TemporaryDirectory(prefix="gnome-release-") as directory:
         caller.token()  # who is not signed in hears it before anything is downloaded
         known = _known(caller, module, version)
-        file = Path(directory) / Path(str(known["name"])).name
+        file = Path(directory) / known["name"]
         _download(caller.http, str(known["url"]), file, str(known["sha256"]))
         _show(known, sha256)
         if not yes and not typer.confirm("Sign this?", err=True):
@@ -51,7 +57,18 @@ def _known(caller: Caller, module: str, version: str) -> dict[str, Any]:
     tarball = known.get("tarball")
     if not isinstance(tarball, dict) or not {"name", "sha256"} <= tarball.keys() or "url" not in known:
         raise Failure(Exit.UNAVAILABLE, f"Something other than the release service answers at {caller.server}.")
+    _refuse_other_name(str(tarball["name"]), module, version)
     return known | tarball
+
+
+def _refuse_other_name(name: str, module: str, version: str) -> None:
+    """Hold that what is signed is what was asked for; and what the service calls it becomes a file's name here."""
+    if "/" in name or name not in {f"{module}-{version}.tar.{compression}" for compression in COMPRESSIONS}:
+        raise Failure(
+            Exit.REFUSED,
+            f"You want to sign {shown(module)} {shown(version)}; the service says that this is {shown(name)}.",
+            "Nothing was signed. Tell the release team.",
+        )
 
 
 def _url(caller: Caller, module: str, version: str) -> str:
@@ -83,7 +100,7 @@ def _show(known: dict[str, Any], wanted: str | None) -> None:
     lines = [f"{known['name']}, {known.get('size')} bytes", f"  sha256   {known['sha256']}"]
     lines += [f"  {name:8} {where[key]}" for name, key in _WHERE.items() if where.get(key)]
     report.tell(*lines)
-    if wanted and wanted.lower() != known["sha256"]:
+    if wanted is not None and wanted != known["sha256"]:
         raise Failure(
             Exit.REFUSED, f"You want to sign {wanted}; published is {known['sha256']}.", "Nothing was signed."
         )

@@ -58,7 +58,10 @@ def open_of(session: Session, module_id: int) -> list[FollowUp]:
         session.scalars(
             select(FollowUp)
             .where(FollowUp.module_id == module_id, FollowUp.kept_at.is_(None))
-            .options(joinedload(FollowUp.release).joinedload(Release.module))
+            .options(
+                joinedload(FollowUp.release).joinedload(Release.module),
+                joinedload(FollowUp.release).joinedload(Release.signature),
+            )
             .order_by(FollowUp.id)
         )
     )

@@ -35,6 +35,13 @@ def find(session: Session, name: TarballName) -> Release | None:
     )
 
 
+def held(session: Session, name: TarballName) -> Release:
+    """Return the release of which we know that it is claimed: claims are for ever."""
+    release = find(session, name)
+    assert release is not None, name  # noqa: S101 - see above
+    return release
+
+
 def tarball_name(release: Release) -> TarballName:
     """Return the name of *release*'s tarball; imported versions need not be canonical."""
     return TarballName(release.module.name, Version.parse_imported(release.version), release.compression)
@@ -153,8 +160,7 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
     else:
         _claim_digest(session, name, sha256)
     session.expire_all()
-    release = find(session, name)
-    assert release is not None, name  # noqa: S101 - it was there, or we have just added it
+    release = held(session, name)
     refuse_other_bytes(release, name, sha256)
     return release
 

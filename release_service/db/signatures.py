@@ -1,11 +1,12 @@
 """The signatures of releases: at most one each.  Queries take a session and never commit."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from release_service.db.tables import Release, ReleaseSignature
 
@@ -20,17 +21,15 @@ class Signed:
     signed_at: datetime
 
 
+def published(release: Release) -> ReleaseSignature | None:
+    """Return the signature that readers are told of: one that was only taken may still be taken back."""
+    taken = release.signature
+    return taken if taken is not None and taken.published_at is not None else None
+
+
 def add(session: Session, release: Release, signed: Signed, now: datetime) -> None:
-    """Take *signed* as the signature of *release*, unless it has one: that one is finished, and published."""
-    row = ReleaseSignature(
-        release_id=release.id,
-        text=signed.text,
-        fingerprint=signed.fingerprint,
-        signing_fingerprint=signed.signing_fingerprint,
-        signed_at=signed.signed_at,
-        added_at=now,
-        published_at=None,
-    )
+    """Take *signed* as the signature of *release*, unless it has one."""
+    row = ReleaseSignature(release_id=release.id, **asdict(signed), added_at=now, published_at=None)
     try:
         with session.begin_nested():
             session.add(row)
@@ -39,8 +38,29 @@ def add(session: Session, release: Release, signed: Signed, now: datetime) -> No
     session.expire_all()
 
 
-def publish(session: Session, release: Release, now: datetime) -> bool:
-    """Let the indexes name the signature of *release*, if it has one; return whether that is new."""
-    unpublished = ReleaseSignature.release_id == release.id, ReleaseSignature.published_at.is_(None)
-    done = session.execute(update(ReleaseSignature).where(*unpublished).values(published_at=now))
-    return done.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+def hold(session: Session, release: Release) -> ReleaseSignature | None:
+    """Return the signature that *release* has now, if any, and keep others from it until the transaction ends."""
+    rows = select(ReleaseSignature).where(ReleaseSignature.release_id == release.id)
+    return session.scalar(rows.with_for_update().execution_options(populate_existing=True))
+
+
+def take_back(session: Session, taken: ReleaseSignature, instead: Signed | None, now: datetime) -> None:
+    """Forget a signature that is held and was never published, and take *instead*, if there is one.
+
+    The row stays then: who waits to hold it finds the other signature in it.
+    """
+    row = ReleaseSignature.id == taken.id
+    if instead is None:
+        session.execute(delete(ReleaseSignature).where(row))
+    else:
+        session.execute(update(ReleaseSignature).where(row).values(**asdict(instead), added_at=now))
+    session.expire_all()
+
+
+def unfinished(session: Session, before: datetime) -> Sequence[Release]:
+    """Return the published releases whose signature was taken *before*, and is not published."""
+    taken = ReleaseSignature.published_at.is_(None), ReleaseSignature.added_at < before
+    rows = select(Release).join(ReleaseSignature).where(*taken, Release.published_at.is_not(None))
+    return session.scalars(
+        rows.options(joinedload(Release.module), joinedload(Release.signature)).order_by(Release.id)
+    ).all()

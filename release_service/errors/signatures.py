@@ -71,7 +71,7 @@ class AlreadySigned(Refused):
 
     code = "already_signed"
     title = "The release has another signature already"
-    remedy = "Nothing is left to do: look at the .asc beside the tarball."
+    remedy = "Nothing is left to do: the first signature stays; it is beside the tarball, or will be in a few minutes."
 
 
 class BadCertificate(Refused):

@@ -19,7 +19,8 @@ class Signature:
 
     `issuer`: the fingerprint of the key or subkey that says to have made it, 40 upper-case hex digits;
     `created_at`, `expires_at`: as it says, with a zone; `digest`, `algorithm`: names, for example SHA512 and EdDSA;
-    `packet`: the one packet, written anew: nobody can spell the same signature in two ways.
+    `packet`: the one packet, written anew.  What is around the numbers of a signature has one spelling then; of an
+    ECDSA signature everybody can compute the other one (r, n - s), which is as good, and is another signature here.
     """
 
     issuer: str

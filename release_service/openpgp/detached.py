@@ -46,8 +46,13 @@ def read(data: bytes, *, now: datetime) -> Signature:
         raise BadSignature("SIZE", f"It has more than {MAX_BYTES} bytes as it would be published, in armour.")
     if found.created_at > now + LEEWAY:
         raise SignatureOutOfTime("FUTURE", f"It was made at {found.created_at:%F %T} UTC, which is in the future.")
-    if found.expires_at is not None and found.expires_at <= now:
-        raise SignatureOutOfTime("EXPIRED", f"It has expired at {found.expires_at:%F %T} UTC.")
+    if found.expires_at is not None:
+        # A release has one signature, for ever: nobody could verify it afterwards.
+        raise SignatureOutOfTime(
+            "EXPIRES",
+            f"It expires at {found.expires_at:%F %T} UTC.",
+            remedy="Sign again with: gpg --default-sig-expire none --armor --detach-sign TARBALL.",
+        )
     return found
 
 

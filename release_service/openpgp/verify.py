@@ -138,7 +138,11 @@ def _second_opinion(home: Path, tarball: int | Path) -> None:
         said = gpg.run(command, home, stdin=fd, timeout_s=TIMEOUT_S)
     if said.exit_status != 0:
         log.error("signature_opinions_differ", accepted_by="gpgv", refused_by="sqv")
-        raise BadSignature("OPINIONS", "gpgv accepts it, and sqv does not.")
+        raise BadSignature(
+            "OPINIONS",
+            "gpgv accepts it, and sqv does not: perhaps its key was extended, or changed, after it was made.",
+            remedy="Sign the tarball again with the key as it is now, and send that signature.",
+        )
 
 
 @contextmanager

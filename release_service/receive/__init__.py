@@ -82,7 +82,7 @@ async def receive(
     Raises TooLarge, UploadTooSlow, UploadCutOff, DigestMismatch, OutOfSpace.
     """
     with contextlib.ExitStack() as ending:
-        file = ending.enter_context(_private_file(staging))
+        file = ending.enter_context(private_file(staging))
         inspecting = inspector.early(name, file.fileno())
         if inspecting is not None:
             ending.callback(inspecting.end)
@@ -95,14 +95,15 @@ async def receive(
         yield ReceivedTarball(name, file, writer.size, writer.sha256, inspecting, body.signature)
 
 
-def _private_file(staging: Path) -> BinaryIO:
-    with _outages():
+def private_file(staging: Path) -> BinaryIO:
+    """Return a new file in *staging* that has no name: whatever happens, nothing of it stays."""
+    with outages():
         staging.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=staging, buffering=0)
 
 
 @contextlib.contextmanager
-def _outages() -> Iterator[None]:
+def outages() -> Iterator[None]:
     """Turn the failures of the disk that uploads are received on into our words."""
     try:
         yield
@@ -140,7 +141,7 @@ class _Writer:
                 writing.exception()  # raised above, or hidden by what came before it
 
     def _write(self, piece: bytes) -> None:
-        with _outages():
+        with outages():
             rest = memoryview(piece)
             while rest:  # a disk that fills up takes a part without a word
                 rest = rest[self._file.write(rest) :]

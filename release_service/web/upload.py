@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from release_service import paths
 from release_service.authorize import Proven
+from release_service.db import signatures
 from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 from release_service.publish import Published, publish_release
@@ -119,7 +120,7 @@ def _answer(request: Request, published: Published) -> Response:
 
 
 def _signature_url(request: Request, release: Release) -> str | None:
-    if release.signature is None:
+    if signatures.published(release) is None:
         return None
     name = tarball_name(release)
     return paths.public_url(parts_of(request).settings.public_url, paths.release_key(name, paths.signature_ext(name)))

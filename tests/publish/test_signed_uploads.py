@@ -12,7 +12,7 @@ from conftest import KINDS
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
 from release_service.demo.gitlab import StandInGitLab
 from release_service.openpgp import armour
-from signatures import SHA1, SIGNED, forged, framed
+from signatures import NOW, SHA1, SIGNED, forged, framed, seconds, sub
 from uploads import Environment
 
 pytestmark = pytest.mark.slow
@@ -156,6 +156,11 @@ def test_a_header_that_holds_no_base64_or_a_novel_is_refused(people: People, hea
 
 def test_the_same_bytes_again_with_their_signature_are_as_they_were(people: People) -> None:
     assert [put(people, signature()).status_code for _ in range(2)] == [201, 200]
+    published = next(row for row in people.uploads.audited() if row["code"] == "published")
+    assert published["detail"]["fingerprint"] == fingerprint("bob")
+    other = put(people, signature(hashed=[forged("bob").names_itself, sub(2, seconds(NOW))]))
+    assert (other.status_code, other.json()["code"]) == (409, "already_signed")
+    assert people.uploads.read(ASC) == signature()
     assert put(people, signature(data=b"other")).status_code == 422
 
 

@@ -230,7 +230,12 @@ BAD: dict[str, tuple[type[Refused], str, bytes]] = {
     # Times
     "from-the-future": (SignatureOutOfTime, "FUTURE", saying(ME, sub(CREATED, seconds(NOW + timedelta(minutes=6))))),
     "from-2106": (SignatureOutOfTime, "FUTURE", saying(ME, sub(CREATED, b"\xff" * 4))),
-    "expired": (SignatureOutOfTime, "EXPIRED", saying(ME, CREATION, sub(EXPIRES, b"\x00\x00\x00\x01"))),
+    "expired": (SignatureOutOfTime, "EXPIRES", saying(ME, CREATION, sub(EXPIRES, b"\x00\x00\x00\x01"))),
+    "ends-in-a-year": (
+        SignatureOutOfTime,
+        "EXPIRES",
+        saying(ME, CREATION, sub(EXPIRES, (365 * 86400).to_bytes(4, "big"))),
+    ),
 }
 
 ODD_BUT_GOOD = {
@@ -254,7 +259,7 @@ ODD_BUT_GOOD = {
     "salt": noting(b"salt@notations.sequoia-pgp.org", bytes(range(32)), 0),
     "unknown-and-not-critical": framed(ADA.sign(TARBALL, sub(110, b"x"))),
     "critical-time": saying(ME, sub(CREATED, seconds(SIGNED), critical=True)),
-    "ends-in-a-year": saying(ME, CREATION, sub(EXPIRES, (365 * 86400).to_bytes(4, "big"))),
+    "ends-never": saying(ME, CREATION, sub(EXPIRES, bytes(4))),
     "four-minutes-ahead": saying(ME, sub(CREATED, seconds(NOW + timedelta(minutes=4)))),
 }
 

@@ -91,7 +91,7 @@ KINDS = {
     "policy": ("ed25519", "--sig-policy-url", "https://gnome.example/policy"),
     "key-server": ("ed25519", "--sig-keyserver-url", "https://keys.example"),
     "sender": ("ed25519", "--sender", "key-ed25519@example.org"),
-    "ends-in-a-year": ("ed25519", "--default-sig-expire", "1y"),
+    "ends-never": ("ed25519", "--default-sig-expire", "none"),
 }
 
 

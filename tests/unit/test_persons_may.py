@@ -65,6 +65,7 @@ def service(tmp_path: Path, empty: Path) -> Iterator[Service]:
     made = Service(
         Transactions(engine),
         LocalStore(tmp_path / "tree"),
+        tmp_path,
         policy,
         Limits(1, 1, 1, 1),
         "",
