@@ -50,6 +50,16 @@ def module_directory(module: str) -> str:
     return f"{SOURCES}/{module}"
 
 
+def index_key(directory: str) -> str:
+    """Return the key of the HTML index of *directory*."""
+    return f"{directory}/{INDEX_HTML}"
+
+
+def cache_key(module: str) -> str:
+    """Return the key of what programs read of a module."""
+    return f"{module_directory(module)}/{CACHE_JSON}"
+
+
 def keyring_key(module: str) -> str:
     """Return the key of the public keys that *module*'s signatures are verified with."""
     return f"{module_directory(module)}/{module}{KEYRING}"
@@ -78,6 +88,11 @@ def signature_ext(name: TarballName) -> str:
 def latest_name(version: Version) -> str:
     """Return the name of the object that says which version of its series is newest."""
     return f"{LATEST}{version}"
+
+
+def latest_key(name: TarballName) -> str:
+    """Return the key of the object that names the newest tarball of a series."""
+    return f"{series_directory(name.module, name.version.series)}/{latest_name(name.version)}"
 
 
 def is_mutable(key: str) -> bool:

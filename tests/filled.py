@@ -11,6 +11,8 @@ from sqlalchemy import insert
 from release_service import checksum, documents, paths
 from release_service.db import Transactions, releases
 from release_service.db.tables import Module, Release, ReleaseFile
+from release_service.index import tree
+from release_service.index import write as index
 from release_service.store import ReleaseStore
 
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,14 +27,18 @@ def tarball(module: int, number: int) -> bytes:
 
 
 def fill(transactions: Transactions, store: ReleaseStore, modules: int, each: int) -> None:
-    """Publish *each* releases, ``1.0`` and so on, of each of *modules* modules, ``module1`` and so on; with news."""
+    """Publish *each* releases of each of *modules* modules, ``module1`` and so on; with news, and the indexes.
+
+    Ten of a series, as most series have: ``1.0.0``, ``1.0.1`` and so on.
+    """
     for module in range(1, modules + 1):
         with transactions.begin() as session:
             for table, rows in _rows(module, each).items():
                 session.execute(insert(table), rows)
     with ThreadPoolExecutor(_AT_ONCE) as together:
-        for _ in together.map(lambda one: store.add(*one), _objects(transactions)):
-            pass
+        for objects in (_objects(transactions), _indexes(transactions)):
+            for _ in together.map(lambda one: store.add(*one), objects):
+                pass
 
 
 def _rows(module: int, each: int) -> dict[Any, list[dict[str, Any]]]:
@@ -45,13 +51,30 @@ def _rows(module: int, each: int) -> dict[Any, list[dict[str, Any]]]:
     return {
         Module: [{"id": module, "name": name, "folded": name, "created_at": _NOW}],
         Release: [
-            {"id": first + number, "version": f"1.{number}", "size": len(content), "sha256": checksum.digest(content)}
+            {
+                "id": first + number,
+                "version": f"1.{number // 10}.{number % 10}",
+                "size": len(content),
+                "sha256": checksum.digest(content),
+            }
             | one
             | made
             for number, content in enumerate(contents)
         ],
         ReleaseFile: [{"release_id": first + number, **file} for number in range(each)],
     }
+
+
+def _indexes(transactions: Transactions) -> Iterator[tuple[str, bytes]]:
+    with transactions.read() as session:
+        modules = releases.published_modules(session)
+    for key, write in tree.archive(modules).items():
+        yield key, write()
+    for module in modules:
+        with transactions.read() as session:
+            snapshot = [index.indexed(row) for row in releases.published(session, module)]
+        for key, write in tree.module(module, snapshot, b"").items():
+            yield key, write()
 
 
 def _objects(transactions: Transactions) -> Iterator[tuple[str, bytes]]:
@@ -62,7 +85,7 @@ def _objects(transactions: Transactions) -> Iterator[tuple[str, bytes]]:
         if not page:
             return
         for release in page:
-            number = int(release.version.removeprefix("1."))
+            number = int(release.version.removeprefix("1.").replace(".", ""))
             yield paths.tarball_key(releases.tarball_name(release)), tarball(release.module_id, number)
             for step in documents.beside(release):
                 yield from step.items()

@@ -1,161 +1,22 @@
-"""`release-service verify`: is the store what the database says?  The report, and how an interrupted run goes on."""
+"""`release-service verify`: is the store what the database says?"""
 
-import json
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Self
 
 import typer
 
 from release_service import verify
 from release_service.cli.database import service
-from release_service.db.releases import Place
-from release_service.errors import shown
-from release_service.verify import Content, Finding, Scope, Verified
+from release_service.cli.verify_progress import Saved, Subject, Tally
+from release_service.cli.verify_report import Ending, Json, Lines, Report, Screen
+from release_service.publish import Service
+from release_service.settings import Settings
+from release_service.verify import Finding, Scope
 
 _JOBS = 8
 _MOST_JOBS = 32  # as many connections as the store keeps
-_SAVED_EVERY_S = 1.0
-_SHOWN_EVERY_S = 0.2
-_CLEAR = "\r\x1b[K"
-
-
-@dataclass(slots=True)
-class Tally:
-    """How far a verification is: what its progress file holds."""
-
-    scope: str
-    after: Place = verify.BEGINNING
-    releases: int = 0
-    objects: int = 0
-    bytes: int = 0
-    findings: int = 0
-    foreign: int = 0
-
-    @property
-    def found(self) -> int:
-        """How many objects are not as they should be, or should not be."""
-        return self.findings + self.foreign
-
-    def add(self, verified: Verified) -> None:
-        """Count a release."""
-        self.after = verified.place
-        self.releases += 1
-        self.objects += verified.objects
-        self.bytes += verified.size
-        self.findings += len(verified.findings)
-
-    def __str__(self) -> str:
-        """Return the line that says how much was read."""
-        found = "1 finding" if self.found == 1 else f"{self.found} findings"
-        return f"{self.releases} releases, {self.objects} objects, {self.bytes / 1e6:.1f} MB read, {found}"
-
-
-class Saved:
-    """The progress file: written while the verification goes on, removed when it has come to its end."""
-
-    def __init__(self, path: Path | None, scope: Scope) -> None:
-        """Read *path*, if it is there; what it holds must be of the same *scope*."""
-        self._path = path
-        self._at = 0.0
-        self.tally = Tally(str(scope))
-        if path is not None and path.exists():
-            self.tally = self._read(path, scope)
-
-    @staticmethod
-    def _read(path: Path, scope: Scope) -> Tally:
-        try:
-            found = Tally(**json.loads(path.read_bytes()))
-            found.after = (int(found.after[0]), str(found.after[1]))
-        except (ValueError, TypeError, IndexError):
-            raise typer.BadParameter(f"{path} is no progress of a verification") from None
-        if found.scope != str(scope):
-            raise typer.BadParameter(f"{path} is the progress of: verify {found.scope}")
-        return found
-
-    def save(self, *, at_once: bool = False) -> None:
-        """Write it, whole or not at all; not more often than once a second."""
-        if self._path is None or (not at_once and time.monotonic() - self._at < _SAVED_EVERY_S):
-            return
-        # Foreign files are looked for anew each time: their listing is quick, and a part of it proves nothing.
-        new = self._path.with_name(f".{self._path.name}.new")
-        new.write_text(json.dumps(asdict(self.tally) | {"foreign": 0}) + "\n", encoding="utf-8")
-        new.replace(self._path)
-        self._at = time.monotonic()
-
-    def end(self) -> None:
-        """Remove it."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-
-
-class Report(Protocol):
-    """What is printed: each finding as it is found, so that a long report takes no memory."""
-
-    def finding(self, found: Finding) -> None:
-        """Tell of one object."""
-        ...
-
-    def end(self, tally: Tally, *, complete: bool) -> None:
-        """Tell how much was read, and whether that is all."""
-        ...
-
-
-class Lines:
-    """A line a finding, then one that counts."""
-
-    def finding(self, found: Finding) -> None:
-        """Print the kind, the key, and what is wrong."""
-        kind = found.kind.value.replace("_", " ")
-        typer.echo(f"{kind}: {shown(found.key, 400)}{_difference(found)}")
-
-    def end(self, tally: Tally, *, complete: bool) -> None:
-        """Print the sum."""
-        typer.echo(f"{tally}{'' if complete else '; NOT COMPLETE'}")
-
-
-class Json:
-    """One JSON object, written as it comes."""
-
-    def __init__(self) -> None:
-        """Open it."""
-        self._separator = ""
-        typer.echo('{"findings": [', nl=False)
-
-    def finding(self, found: Finding) -> None:
-        """Print the finding as an object."""
-        typer.echo(f"{self._separator}\n  {json.dumps(asdict(found))}", nl=False)
-        self._separator = ","
-
-    def end(self, tally: Tally, *, complete: bool) -> None:
-        """Close it; `found` counts the findings of earlier runs, too, that this one goes on from."""
-        sums = {"releases": tally.releases, "objects": tally.objects, "bytes": tally.bytes, "found": tally.found}
-        typer.echo(f"\n], {json.dumps({'scope': tally.scope, **sums, 'complete': complete})[1:]}")
-
-
-class Screen:
-    """One line on a terminal's standard error that says how far it is; nothing elsewhere."""
-
-    def __init__(self, total: int) -> None:
-        """Count up to *total* releases."""
-        self._total = total
-        self._is_on = sys.stderr.isatty()
-        self._at = 0.0
-
-    def show(self, tally: Tally) -> None:
-        """Show how far it is, a few times a second."""
-        if self._is_on and time.monotonic() - self._at > _SHOWN_EVERY_S:
-            typer.echo(f"{_CLEAR}{tally} (of {self._total} releases)", err=True, nl=False)
-            self._at = time.monotonic()
-
-    def clear(self) -> None:
-        """Make room for what is printed."""
-        if self._is_on:
-            typer.echo(_CLEAR, err=True, nl=False)
 
 
 def command(
@@ -171,59 +32,65 @@ def command(
 ) -> None:
     """Read every object of the published releases again and compare it with the database; nothing is changed.
 
-    Tarballs by the size and SHA-256 of their bytes, what stands beside them byte for byte.
-    What no release and no index explains is named, too.
+    Tarballs by the size and SHA-256 of their bytes, what stands beside them and the indexes byte for byte.
+    What no release and no index explains is named, too; with --all, wherever it lies in the store.
 
     Exit status: 0 nothing found, 1 findings, 4 store or database did not answer.
     """
     if everything == (module is not None):
         raise typer.BadParameter("name a module, or say --all")
     scope = Scope(module, version)
-    saved = Saved(resume, scope)
+    saved = Saved(resume, Subject.of(Settings(), scope))
     with service() as built:
         screen = Screen(verify.count(built.transactions, scope))
-        with _reported(saved, screen, as_json=as_json) as tell:
-            for one in verify.published(built.transactions, built.store, scope, saved.tally.after, jobs):
-                saved.tally.add(one)
-                tell(one.findings)
-                saved.save()
-                screen.show(saved.tally)
-            for found in verify.foreign(built.transactions, built.store, scope):
-                saved.tally.foreign += 1
-                tell([found])
-    raise typer.Exit(1 if saved.tally.found else 0)
+        with _Run(scope, saved, screen, Json() if as_json else Lines()) as run:
+            run.releases(built, jobs)
+            run.everything_else(built, jobs)
+    raise typer.Exit(1 if run.tally.findings else 0)
 
 
-@contextmanager
-def _reported(saved: Saved, screen: Screen, *, as_json: bool) -> Iterator[Callable[[Sequence[Finding]], None]]:
-    """Yield what tells of findings; whatever ends the verification, the report and the progress are finished."""
-    report: Report = Json() if as_json else Lines()
+class _Run:
+    """One run: whatever ends it, its report and its progress are finished."""
 
-    def tell(findings: Sequence[Finding]) -> None:
+    def __init__(self, scope: Scope, saved: Saved, screen: Screen, report: Report) -> None:
+        self._scope, self._saved, self._screen, self._report = scope, saved, screen, report
+        self.tally: Tally = saved.tally
+        self._pending: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def releases(self, built: Service, jobs: int) -> None:
+        """Verify the releases that no earlier run has."""
+        for one in verify.published(built.transactions, built.store, self._scope, self.tally.after, jobs):
+            self.tally.add(one)
+            self._tell(one.findings)
+            self._saved.save()
+            self._screen.show(self.tally)
+
+    def everything_else(self, built: Service, jobs: int) -> None:
+        """Verify the indexes, and look for foreign files: anew in each run, so that this is not saved."""
+        self.tally = replace(self._saved.tally)
+        for one in verify.indexes(built.transactions, built.store, self._scope, built.now(), jobs):
+            self.tally.count(one)
+            self._tell(one.findings)
+            self._pending += filter(None, [one.pending])
+            self._screen.show(self.tally)
+        for found in verify.foreign(built.transactions, built.store, self._scope):
+            self.tally.findings += 1
+            self._tell([found])
+
+    def _tell(self, findings: Sequence[Finding]) -> None:
         if findings:
-            screen.clear()
+            self._screen.clear()
         for found in findings:
-            report.finding(found)
+            self._report.finding(found)
 
-    complete = False
-    try:
-        yield tell
-        complete = True
-    finally:
-        screen.clear()
-        if complete:
-            saved.end()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._screen.clear()
+        if kind is None:
+            self._saved.end()
         else:
-            saved.save(at_once=True)
-        report.end(saved.tally, complete=complete)
-
-
-def _difference(finding: Finding) -> str:
-    expected, found = finding.expected, finding.found
-    if expected is None:
-        return ""
-    return f": expected {_in_words(expected)}" + (f", found {_in_words(found)}" if found else "")
-
-
-def _in_words(content: Content) -> str:
-    return f"{content.size} bytes with SHA-256 {content.sha256}"
+            self._saved.save(at_once=True)
+        complete = kind is None
+        self._report.end(Ending(str(self._scope), self.tally, self._saved.earlier, self._pending, complete))

@@ -67,6 +67,20 @@ def open_of(session: Session, module_id: int) -> list[FollowUp]:
     )
 
 
+def is_open(session: Session, kind: str, module: str | None) -> bool:
+    """Say whether a promise of *kind*, for *module* or for any, is not kept."""
+    theirs = [Module.name == module] if module is not None else []
+    found = select(FollowUp.id).join(Module, Module.id == FollowUp.module_id)
+    return session.scalar(found.where(FollowUp.kind == kind, FollowUp.kept_at.is_(None), *theirs).limit(1)) is not None
+
+
+def last_kept(session: Session, kind: str, module: str) -> FollowUp | None:
+    """Return the promise of *kind* for *module* that was kept last, None if none was."""
+    found = select(FollowUp).join(Module, Module.id == FollowUp.module_id)
+    kept = found.where(FollowUp.kind == kind, FollowUp.kept_at.is_not(None), Module.name == module)
+    return session.scalar(kept.order_by(FollowUp.kept_at.desc(), FollowUp.id.desc()).limit(1))
+
+
 def keep(session: Session, promised: Iterable[FollowUp], now: datetime) -> None:
     """Note that *promised* are kept."""
     ids = [follow_up.id for follow_up in promised]

@@ -239,6 +239,17 @@ def named(session: Session, modules: Collection[str], versions: Collection[str])
     ).all()
 
 
+def published_names(session: Session, modules: Collection[str]) -> list[TarballName]:
+    """Return the names of the published tarballs of all these *modules*, each module's in the order of versions."""
+    rows = session.execute(
+        select(Module.name, Release.version, Release.compression)
+        .join(Module)
+        .where(Module.name.in_(modules), Release.published_at.is_not(None))
+    )
+    names = [TarballName(module, Version.parse_imported(version), compression) for module, version, compression in rows]
+    return sorted(names, key=lambda name: (name.module, name.version))
+
+
 def _published_of(module: str | None, version: str | None) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [Release.published_at.is_not(None)]
     if module is not None:

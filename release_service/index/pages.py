@@ -1,11 +1,17 @@
-"""Which entries each HTML index has: of the archive, of a module, of a series."""
+"""Which entries each HTML index has: of the archive, of a module, of a series; and what LATEST-IS says."""
 
 from collections.abc import Iterable, Sequence
 
 from release_service import paths
 from release_service.index import Indexed, html
+from release_service.tarball import TarballName
 
 ROBOTS = b"User-agent: *\nAllow: /\n"
+
+
+def latest(name: TarballName) -> bytes:
+    """Return what LATEST-IS says of the newest tarball of a series."""
+    return f"{name}\n".encode("ascii")
 
 
 def archive(modules: Iterable[str]) -> bytes:

@@ -49,7 +49,7 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
             return [indexed(row) for row in releases.published(session, module)]
 
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        rewrite(store, f"{directory}/{paths.INDEX_HTML}", lambda _: write(snapshot()))
+        rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
 
     def ring(_before: bytes | None = None) -> bytes:
         with transactions.read() as session:
@@ -58,7 +58,7 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
     def build_cache(before: bytes | None) -> bytes:
         return _grown(module, before, snapshot(), has_keyring=bool(ring()))
 
-    cache_key = f"{paths.module_directory(module)}/{paths.CACHE_JSON}"
+    cache_key = paths.cache_key(module)
     listed = store.read(cache_key)
     build_cache(listed.content if listed else None)
     if ring():
@@ -89,7 +89,7 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
 
     if store.read(paths.ROBOTS) is None:
         rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
-    rewrite(store, f"{paths.SOURCES}/{paths.INDEX_HTML}", modules)
+    rewrite(store, paths.index_key(paths.SOURCES), modules)
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
@@ -110,7 +110,7 @@ def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snaps
     prefix = f"{paths.series_directory(module, number)}/{paths.LATEST}"
     mine = [release.name for release in snapshot() if release.name.version.series == number]
     latest = max(mine, key=lambda name: name.version)
-    store.add(f"{prefix}{latest.version}", f"{latest}\n".encode("ascii"))
+    store.add(paths.latest_key(latest), pages.latest(latest))
     there = [Version(key.removeprefix(prefix)) for key in store.keys(prefix)]
     for version in sorted(there)[:-1]:
         store.remove(f"{prefix}{version}")

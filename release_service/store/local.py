@@ -9,17 +9,25 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
+from release_service import paths
 from release_service.errors import AlreadyStored, Changed, OutOfSpace, StoreUnavailable
 from release_service.store import Document, Source, Staged
 
 _PIECE_BYTES = 1024 * 1024
 _READABLE = 0o644
+# What has a name before it is whole: a document's next content, and a copy from another volume.
+_NEW_ENDS, _COPY_BEGINS = ".new", ".copy-"
+_NEW = re.compile(rf"\.(.+){re.escape(_NEW_ENDS)}", re.DOTALL)
+_COPY = re.compile(rf"{re.escape(_COPY_BEGINS)}[a-z0-9_]{{8}}")
+_LONGEST_WRITE_S = 3600
 
 
 class LocalStore:
@@ -76,7 +84,7 @@ class LocalStore:
             with _locked(path.parent) as directory:
                 if self.read(key) != expected:
                     raise Changed(key)
-                temporary = path.parent / f".{path.name}.new"
+                temporary = path.parent / f".{path.name}{_NEW_ENDS}"
                 temporary.unlink(missing_ok=True)  # a writer died here, holding the lock that we hold now
                 with _nameless(path.parent) as file:
                     file.write(content)
@@ -139,15 +147,32 @@ class _StagedFile:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """Yield the files below *directory* in the order of their keys; only one directory of each depth is in memory."""
+    """Yield the files below *directory* in the order of their keys; only one directory of each depth is in memory.
+
+    What is neither file nor directory is yielded, too: a symbolic link is not followed.
+    """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it may have vanished
         with os.scandir(directory) as entries:
-            there = {f"{entry.name}/" if entry.is_dir() else entry.name: entry for entry in entries}
-        for name in sorted(name for name in there if not name.startswith(".")):
+            there = {
+                f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name
+                for entry in entries
+                if not _is_temporary(entry)
+            }
+        for name in sorted(there):
             if name.endswith("/"):
                 yield from _files(directory / name)
-            elif there[name].is_file():
+            else:
                 yield directory / name
+
+
+def _is_temporary(entry: "os.DirEntry[str]") -> bool:
+    """Say whether a writer of ours is just making it; what a writer has left that died is a file like others."""
+    new, copy = _NEW.fullmatch(entry.name), _COPY.fullmatch(entry.name)
+    if copy is None and (new is None or not paths.is_mutable(new[1])):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        return abs(time.time() - entry.stat(follow_symlinks=False).st_mtime) < _LONGEST_WRITE_S
+    return True
 
 
 @contextlib.contextmanager
@@ -189,7 +214,7 @@ def _name(file: BinaryIO, path: Path) -> None:
 
 
 def _name_a_copy(file: BinaryIO, path: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", buffering=0) as copy:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_COPY_BEGINS, buffering=0) as copy:
         at = 0
         while piece := os.pread(file.fileno(), _PIECE_BYTES, at):
             at += copy.write(piece)

@@ -5,6 +5,7 @@ a signed GET on a kept connection, so that is tried first; whatever is not plain
 whole goes the long way, which knows errors and tries again.
 """
 
+import contextlib
 import hashlib
 import os
 import ssl
@@ -12,12 +13,12 @@ from collections import deque
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import boto3
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
+
+from release_service.store import s3_signature
 
 _PIECE_BYTES = 1024 * 1024
 _OK = 200
@@ -35,7 +36,7 @@ class Reader:
         self._credentials = boto3.Session().get_credentials()
         self._idle: deque[HTTPConnection] = deque()
         self._trusted = trusted()
-        self._base = ""
+        self._at: SplitResult | None = None
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return boto3's answer, whose Body is still to be read; None if there is no object."""
@@ -63,10 +64,13 @@ class Reader:
     def _plain_digest(self, key: str) -> Digest | None:
         if self._credentials is None:
             return None
-        signed = self._signed(key)
-        connection = self._connection()
+        at = self._bucket_url()
+        path = at.path + quote(key, safe="/~")
+        region: str = self._s3.meta.region_name
+        headers = s3_signature.headers(path, at.netloc, region, self._credentials.get_frozen_credentials())
+        connection = self._connection(at)
         try:
-            connection.request("GET", urlsplit(signed.url).path, headers=dict(signed.headers))
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             found = _digest(_pieces(answer))
         except (OSError, HTTPException):
@@ -76,22 +80,15 @@ class Reader:
         # A body that ends early is not an error to http.client: `length` is what it still lacks.
         return found if answer.status == _OK and answer.length == 0 else None
 
-    def _signed(self, key: str) -> AWSRequest:
-        request = AWSRequest("GET", self._url(key))
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._s3.meta.region_name).add_auth(request)
-        return request
-
-    def _url(self, key: str) -> str:
-        if not self._base:  # as boto3 addresses the bucket: in the path, or in the host's name
+    def _bucket_url(self) -> SplitResult:
+        if self._at is None:  # as boto3 addresses the bucket: in the path, or in the host's name
             presigned: str = self._s3.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": "k"})
-            self._base = presigned.partition("?")[0].removesuffix("k")
-        return self._base + quote(key, safe="/~")
+            self._at = urlsplit(presigned.partition("?")[0].removesuffix("k"))
+        return self._at
 
-    def _connection(self) -> HTTPConnection:
-        try:
+    def _connection(self, at: SplitResult) -> HTTPConnection:
+        with contextlib.suppress(IndexError):
             return self._idle.pop()
-        except IndexError:
-            at = urlsplit(self._url(""))
         if at.scheme == "https":
             return HTTPSConnection(at.netloc, timeout=self._timeout_s, context=self._trusted)
         return HTTPConnection(at.netloc, timeout=self._timeout_s)

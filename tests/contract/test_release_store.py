@@ -6,18 +6,22 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 import components
 from conftest import KINDS
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
-from release_service.store import ReleaseStore, Source
+from release_service.store import ReleaseStore, Source, s3_signature
 from release_service.store.local import LocalStore
 from release_service.store.s3 import S3Store
 
@@ -285,3 +289,18 @@ def test_this_server_refuses_bytes_that_do_not_match_their_checksum(s3: Callable
         match=r"BadDigest|InvalidDigest|ChecksumMismatch|XAmzContentChecksumMismatch|BadRequest|InvalidRequest",
     ):
         s3(Body=b"1", ChecksumSHA256="A" * 43 + "=")
+
+
+@pytest.mark.parametrize("token", [None, "a session's token"])
+@pytest.mark.parametrize(
+    ("path", "host"), [("/b/sources/gtk%2B/4.18/a%20b~c", "127.0.0.1:8333"), ("/sources/x", "b.s3.example")]
+)
+def test_a_get_is_signed_as_botocore_signs_it(path: str, host: str, token: str | None) -> None:
+    credentials = Credentials("AKEY", "a/secret+", token)
+    request = AWSRequest("GET", f"http://{host}{path}")
+    S3SigV4Auth(credentials, "s3", "eu-central-1").add_auth(request)
+    now = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z")
+    ours = s3_signature.headers(path, host, "eu-central-1", credentials.get_frozen_credentials(), now)
+    assert ours.pop("host") == host
+    assert ours == {name.lower(): value for name, value in request.headers.items()}
+    assert abs((datetime.now(UTC) - now).total_seconds()) < 60

@@ -1,0 +1,71 @@
+"""The indexes: cache.json, LATEST-IS, the keyrings and the HTML, as they would be written now."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+
+from release_service import paths
+from release_service.db import Transactions, follow_ups, releases, signing_keys
+from release_service.index import tree
+from release_service.index import write as index
+from release_service.store import ReleaseStore
+from release_service.verify.findings import LOOKS, Content, Expected, Kind, Scope, Verified, compare, size, together
+
+ARCHIVE = "the archive"
+
+
+def indexes(
+    transactions: Transactions, store: ReleaseStore, scope: Scope, now: datetime, jobs: int
+) -> Iterator[Verified]:
+    """Verify the indexes of the modules in *scope*, with --all those above them; none, if a version is asked for.
+
+    Those that differ while a promise to write them is open are no findings: they are named as pending.
+    """
+    if scope.version is not None:
+        return
+    with transactions.read() as session:
+        modules = [scope.module] if scope.module is not None else sorted(releases.published_modules(session))
+    yield from together(jobs, (partial(_verify, transactions, store, module, now) for module in modules))
+    if scope.module is None and modules:
+        yield _verify(transactions, store, None, now)
+
+
+def _verify(transactions: Transactions, store: ReleaseStore, module: str | None, now: datetime) -> Verified:
+    """Compare the indexes of *module*, or those of the archive."""
+    for _ in range(LOOKS):
+        alternatives = _archive(transactions, store) if module is None else _module(transactions, module, now)
+        findings = compare(store, alternatives, lambda _: Kind.WRONG_INDEX)
+        pending = ""
+        if not findings:
+            break
+        # Asked after the objects were read: once a promise is closed all is written, and the next look sees it.
+        kind = follow_ups.ARCHIVE_INDEX if module is None else follow_ups.INDEX
+        with transactions.read() as session:
+            if follow_ups.is_open(session, kind, module):
+                findings, pending = [], module or ARCHIVE
+                break
+    objects = len([content for content in alternatives[0].values() if content])
+    return Verified(objects, size(alternatives[0]), findings, pending=pending)
+
+
+def _archive(transactions: Transactions, store: ReleaseStore) -> list[Expected]:
+    with transactions.read() as session:
+        documents = tree.archive(releases.published_modules(session))
+    expected = {key: Content.of(write()) for key, write in documents.items()}
+    # It is written where there is none, and otherwise an operator's: only that it is there is verified.
+    there = store.read(paths.ROBOTS)
+    return [expected | ({paths.ROBOTS: Content.of(there.content)} if there else {})]
+
+
+def _module(transactions: Transactions, module: str, now: datetime) -> list[Expected]:
+    """Return what may be there.  A keyring depends on the time: it may be the one of when it was last written."""
+    with transactions.read() as session:
+        snapshot = [index.indexed(row) for row in releases.published(session, module)]
+        kept = follow_ups.last_kept(session, follow_ups.INDEX, module)
+        moments = [now, kept.kept_at or now, kept.promised_at] if kept else [now]
+        rings = dict.fromkeys(signing_keys.keyring(session, module, moment).encode("ascii") for moment in moments)
+    none: Expected = {paths.keyring_key(module): None}
+    return [
+        {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring).items()}}
+        for ring in rings
+    ]
