@@ -68,12 +68,15 @@ def verify(
     """
     certificate, key = _key_of(signature, certificates)
     _check_time(signature, key, window)
-    with gpg.private_home(directory) as home, ThreadPoolExecutor(1) as beside:
-        begins_rightly = beside.submit(_begins_rightly, signature, tarball)
+    # All three read the whole tarball, at once; gpgv is heard first.
+    with gpg.private_home(directory) as home, ThreadPoolExecutor(2) as beside:
         (home / _KEYRING).write_bytes(keyring.binary(certificates))
         (home / _SIGNATURE).write_bytes(signature.packet)
+        begins_rightly = beside.submit(_begins_rightly, signature, tarball)
+        agrees = beside.submit(_sqv_agrees, home, tarball)
         good = _gpgv(home, tarball)
-        _second_opinion(home, tarball)
+        if not agrees.result():
+            raise _opinions_differ()
         if not begins_rightly.result():
             raise SignatureDoesNotMatch("DIGEST", "The two octets of the digest that it quotes are not this tarball's.")
     if (good.fingerprint, good.primary) != (signature.issuer, certificate.fingerprint):
@@ -128,21 +131,23 @@ def _begins_rightly(signature: Signature, tarball: int | Path) -> bool:
     return digest.digest()[:2] == said.left
 
 
-def _second_opinion(home: Path, tarball: int | Path) -> None:
-    """Hold that sqv, where it is installed, finds a good signature too.  (Raises: BadSignature.)"""
+def _sqv_agrees(home: Path, tarball: int | Path) -> bool:
+    """Say whether sqv finds a good signature, too; where it is not installed, it does not contradict."""
     sqv = gpg.find("sqv")
     if sqv is None:
-        return
+        return True
     command = [sqv, "--keyring", str(home / _KEYRING), str(home / _SIGNATURE), "/dev/stdin"]
-    with _piped(tarball) as fd:
-        said = gpg.run(command, home, stdin=fd, timeout_s=TIMEOUT_S)
-    if said.exit_status != 0:
-        log.error("signature_opinions_differ", accepted_by="gpgv", refused_by="sqv")
-        raise BadSignature(
-            "OPINIONS",
-            "gpgv accepts it, and sqv does not: perhaps its key was extended, or changed, after it was made.",
-            remedy="Sign the tarball again with the key as it is now, and send that signature.",
-        )
+    with gpg.private_home(home) as its_own, _piped(tarball) as fd:
+        return gpg.run(command, its_own, stdin=fd, timeout_s=TIMEOUT_S).exit_status == 0
+
+
+def _opinions_differ() -> BadSignature:
+    log.error("signature_opinions_differ", accepted_by="gpgv", refused_by="sqv")
+    return BadSignature(
+        "OPINIONS",
+        "gpgv accepts it, and sqv does not: perhaps its key was extended, or changed, after it was made.",
+        remedy="Sign the tarball again with the key as it is now, and send that signature.",
+    )
 
 
 @contextmanager
