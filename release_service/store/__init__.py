@@ -69,7 +69,7 @@ class ReleaseStore(Protocol):
         ...
 
     def remove(self, key: str) -> None:
-        """Remove a mutable object; nothing happens if it is not there."""
+        """Remove a mutable object, or a signature that nothing tells of yet; nothing happens if it is not there."""
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ from registry import (
 )
 from release_service.demo.gitlab import StandInGitLab
 from release_service.publish import Service, finish_signatures
+from release_service.worker import Worker
 from signatures import forged
 from uploads import Environment
 
@@ -88,7 +89,7 @@ def test_what_was_only_taken_is_not_told_of(people: People) -> None:
 @pytest.mark.usefixtures("taken_later")
 def test_the_worker_finishes_it(people: People) -> None:
     for _ in range(2):
-        finish_signatures(a_minute_later(people))
+        Worker(a_minute_later(people), None).work()
         assert people.uploads.read(ASC) == signature("bob")
         assert_consistent(people)
     signed = [row for row in people.uploads.audited() if row["act"] == "sign"]

@@ -334,8 +334,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_when_sqv_does_not_agree_the_signature_is_refused(tarball: Path, private: Path, programs: Path) -> None:
     program(programs, "sqv", "exit 1")
-    with pytest.raises(BadSignature, match="OPINIONS"):
+    with pytest.raises(BadSignature, match="OPINIONS") as refused:
         judge(framed(GOOD), tarball, private, CARD)
+    assert refused.value.next_step.startswith("Sign the tarball again")
 
 
 def test_sqv_agrees_on_what_is_good(tarball: Path, private: Path) -> None:
