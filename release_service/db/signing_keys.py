@@ -101,6 +101,12 @@ def home_ids(session: Session, owner: Person) -> list[int]:
     return list(session.scalars(select(Maintainer.module_id).where(Maintainer.person_id == owner.id)))
 
 
+def signed_ids(session: Session, fingerprint: str) -> list[int]:
+    """Return the ids of the modules, aliases among them, with a release that the certificate has signed."""
+    theirs = select(Release.module_id).join(ReleaseSignature).where(ReleaseSignature.fingerprint == fingerprint)
+    return list(session.scalars(theirs.distinct()))
+
+
 def waiting_for(session: Session, consenter: Person, since: datetime, now: datetime) -> Sequence[SigningKey]:
     """Return the keys of others that wait, and that *consenter* may consent to.
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from release_service.errors import BadCertificate, CertificateNotUsable, Refused, SecretKeySent, WeakCertificate
-from release_service.openpgp import Certificate, armour, certificate, keyring, listing
+from release_service.openpgp import Certificate, armour, certificate, keyring, listing, revocation
 from signatures import (
     BORN,
     CREATED,
@@ -307,9 +307,7 @@ def test_a_good_certificate_is_accepted_by_us_and_by_gpg(
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(
-    "kind", ["ed25519", "rsa2048", "rsa3072", "nistp256", "nistp384", "nistp521", "brainpoolP256r1"]
-)
+@pytest.mark.parametrize("kind", ["ed25519", "rsa2048", "rsa3072", "nistp256", "nistp384", "nistp521"])
 def test_a_key_that_gpg_has_made_is_read_as_gpg_reads_it(kind: str, gpg: Gpg) -> None:
     primary = gpg.new_key(f"key-{kind}", kind)
     gpg("--quick-add-key", primary, kind if kind[0] in "er" else f"{kind}/ecdsa", "sign", "1y")
@@ -334,16 +332,18 @@ def test_a_key_that_gpg_has_revoked_is_not_registered(gpg: Gpg) -> None:
 def test_the_revocation_that_gpg_keeps_for_a_key_revokes_it(gpg: Gpg) -> None:
     primary = gpg.new_key("leaked")
     known = certificate.register(gpg.export(primary), now=NOW)
-    assert certificate.revoke(known, gpg.revocation(primary), now=NOW).revoked
+    assert revocation.revoke(known.packets, gpg.revocation(primary), now=NOW).revoked
     gpg.revoke(primary)
-    assert certificate.revoke(known, gpg.revocation(primary), now=NOW) == certificate.read(gpg.export(primary), now=NOW)
+    assert revocation.revoke(known.packets, gpg.revocation(primary), now=NOW) == certificate.read(
+        gpg.export(primary), now=NOW
+    )
 
 
 @pytest.mark.parametrize(
-    ("rule", "revocation"),
+    ("rule", "sent"),
     [
         ("EMPTY", b""),
-        ("SIZE", bytes(70_000)),
+        ("SIZE", b"\x88" * 70_000),
         ("CUT", ADA.revoke()[:-1]),
         ("REVOCATION", GOOD),
         ("REVOCATION", ADA.revoke() * 2),
@@ -352,11 +352,11 @@ def test_the_revocation_that_gpg_keeps_for_a_key_revokes_it(gpg: Gpg) -> None:
         ("SELF_SIGNATURE", ADA.revoke(data=EVE.signed_form)),
     ],
 )
-def test_only_its_owner_revokes_a_key(rule: str, revocation: bytes) -> None:
+def test_only_its_owner_revokes_a_key(rule: str, sent: bytes) -> None:
     known = certificate.read(GOOD, now=NOW)
-    assert certificate.revoke(known, ADA.revoke(), now=NOW).revoked
+    assert revocation.revoke(known.packets, ADA.revoke(), now=NOW).revoked
     with pytest.raises(BadCertificate) as refused:
-        certificate.revoke(known, revocation, now=NOW)
+        revocation.revoke(known.packets, sent, now=NOW)
     assert refused.value.rule == rule, refused.value.detail
 
 
