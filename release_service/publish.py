@@ -196,7 +196,7 @@ def _claim(
 def _take_signature(service: Service, session: Session, release: Release, signed: Signed) -> Release:
     """Write the signature down, and return the row with it; its key may have been removed since it was verified."""
     name = releases.tarball_name(release)
-    signing.confirm(session, name.module, signed, service.now())
+    signing.confirm(session, service.signing, name.module, signed, service.now())
     signatures.add(session, release, signed, service.now())
     taken = releases.find(session, name)
     assert taken is not None  # noqa: S101 - we hold it
@@ -268,7 +268,7 @@ def keep_promises(service: Service, module_id: int) -> None:
     for promise in promised:
         if promise.kind == follow_ups.INDEX:
             name = releases.tarball_name(promise.release)
-            index.write_module(service.store, service.transactions, name, service.now())
+            index.write_module(service.store, service.transactions, name, service.now(), service.signing.cooling)
         else:
             index.write_archive(service.store, service.transactions)
     with service.transactions.begin() as session:

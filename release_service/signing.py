@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from release_service.db import Transactions, signing_keys
 from release_service.db.signatures import Signed
+from release_service.db.signing_keys import Entitled
 from release_service.db.tables import SigningKey
 from release_service.errors import Refused, SignatureNotTrusted, SigningKeyNotUsable, SigningKeyWaits, StoreUnavailable
 from release_service.openpgp import Certificate, certificate, detached
@@ -21,6 +22,11 @@ from release_service.openpgp.verify import verify as verify_with
 from release_service.store import ReleaseStore
 
 log = structlog.get_logger()
+
+_NEWCOMER = (
+    "Its owner has become a maintainer too lately.  Wait until then, let another maintainer sign, "
+    "or ask an administrator to confirm that its owner maintains the module."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +57,14 @@ def verify(transactions: Transactions, rules: SigningRules, offered: Offered, no
     """
     found = detached.read(offered.data, now=now)
     with transactions.read() as session:
-        trusted = _trusted(session, offered.module, found.issuer, now)
+        trusted = _trusted(session, rules, offered.module, found.issuer, now)
     good = verify_with(found, offered.tarball, trusted, Window(now, rules.longest_ago))
     return Signed(detached.armoured(found), good.fingerprint, good.signing_fingerprint, good.signed_at)
 
 
-def confirm(session: Session, module: str, signed: Signed, now: datetime) -> None:
+def confirm(session: Session, rules: SigningRules, module: str, signed: Signed, now: datetime) -> None:
     """Ask again in the claim's transaction: the key may have been removed since.  (Raises: SignatureNotTrusted.)"""
-    _trusted(session, module, signed.signing_fingerprint, now)
+    _trusted(session, rules, module, signed.signing_fingerprint, now)
 
 
 @contextmanager
@@ -76,23 +82,34 @@ def stored(store: ReleaseStore, key: str, sha256: str) -> Iterator[int]:
         yield file.fileno()
 
 
-def _trusted(session: Session, module: str, issuer: str, now: datetime) -> list[Certificate]:
-    """Return the certificates that may sign for *module*, *issuer* among them."""
-    keys = signing_keys.of_unblocked(session, module)
-    usable = [key for key in keys if signing_keys.state(key, now) == signing_keys.USABLE]
-    is_revoked = any(issuer in key.revoked_fingerprints for key in keys)
-    if is_revoked or not any(issuer in key.signing_fingerprints for key in usable):
-        raise _refusal(keys, module, issuer, now)
-    found = {key.fingerprint: read for key in usable if (read := _readable(key, now))}
-    return list(found.values())
+def _trusted(session: Session, rules: SigningRules, module: str, issuer: str, now: datetime) -> list[Certificate]:
+    """Return the certificate of a maintainer of *module* with the key *issuer*, which may sign for it."""
+    theirs = signing_keys.entitled(session, module, rules.cooling)
+    meant = [one for one in theirs if one.state(now) == signing_keys.USABLE and issuer in one.key.signing_fingerprints]
+    is_revoked = any(
+        signing_keys.is_revoked(session, one.key.fingerprint, issuer) for one in theirs if _names(one, issuer)
+    )
+    found = [] if is_revoked else [read for one in meant if (read := _readable(one.key, now))]
+    if not found:
+        raise _refusal(theirs, module, issuer, now)
+    return found[:1]
 
 
-def _refusal(keys: list[SigningKey], module: str, issuer: str, now: datetime) -> Refused:
-    for key in keys:
-        if issuer in {key.fingerprint, *key.signing_fingerprints, *key.revoked_fingerprints}:
-            if signing_keys.state(key, now) == signing_keys.WAITING:
-                return SigningKeyWaits(f"The key {key.fingerprint} may sign from {key.may_sign_from:%F %R} UTC on.")
-            return SigningKeyNotUsable(f"The key {issuer} has expired, or was revoked.")
+def _names(one: Entitled, issuer: str) -> bool:
+    """Say whether *issuer* is the key, or a part of it that signs or has signed."""
+    return issuer in {one.key.fingerprint, *one.key.signing_fingerprints, *one.key.revoked_fingerprints}
+
+
+def _refusal(theirs: Sequence[Entitled], module: str, issuer: str, now: datetime) -> Refused:
+    named = sorted((one for one in theirs if _names(one, issuer)), key=lambda one: one.may_sign_from)
+    for one in named:
+        if one.state(now) == signing_keys.WAITING:
+            return SigningKeyWaits(
+                f"The key {one.key.fingerprint} may sign for {module} from {one.may_sign_from:%F %R} UTC on.",
+                remedy=_NEWCOMER if one.is_newcomers else None,
+            )
+    if named:
+        return SigningKeyNotUsable(f"The key {issuer} has expired, or was revoked.")
     return SignatureNotTrusted(
         f"It says that the key {issuer} made it, which is no registered key of a maintainer of {module}."
     )

@@ -86,11 +86,16 @@ def consent(service: Service, asker: Asker, fingerprint: str) -> list[SigningKey
     """Let somebody else's new key sign at once.  (Raises: NotFound, BadChange, MayNotConsent.)"""
     now = service.now()
     with service.transactions.begin() as session:
-        consenter = _locked(session, asker)
+        consenter = persons.ensure(session, asker.person.issuer, asker.person.subject, asker.person.login)
+        seen = signing_keys.registered(session, fingerprint)
+        meant = {key.id: key.added_at for key in seen}
+        signing_keys.lock_owners(session, [consenter.id, *(key.person_id for key in seen)])
         waiting = signing_keys.waiting_for(session, consenter, now - service.signing.cooling, now)
         keys = [key for key in waiting if key.fingerprint == fingerprint]
         if not keys:
             _refuse_consent(signing_keys.registered(session, fingerprint), fingerprint, now)
+        if any(meant.get(key.id) != key.added_at for key in keys):
+            raise BadChange(f"The key {fingerprint} has just changed.", remedy="Look at it again, then consent again.")
         for key in keys:
             key.consented_by = consenter
             _tell(service, session, asker, key, "consented to")
@@ -139,7 +144,7 @@ def _keep(service: Service, module_ids: Sequence[int]) -> None:
 
 def _locked(session: Session, asker: Asker) -> PersonRow:
     person = persons.ensure(session, asker.person.issuer, asker.person.subject, asker.person.login)
-    signing_keys.lock_owner(session, person)
+    signing_keys.lock_owners(session, [person.id])
     return person
 
 
@@ -251,7 +256,8 @@ def _refuse_consent(keys: Sequence[SigningKey], fingerprint: str, now: datetime)
         raise BadChange(
             f"The key {fingerprint} waits for nobody's consent: it is {min(states)}.", remedy="There is nothing to do."
         )
-    raise MayNotConsent(f"The key {fingerprint} is your own, or you have not maintained a module with its owner.")
+    why = "is your own, you or its owner are new to all modules that you both maintain, or you are blocked"
+    raise MayNotConsent(f"The key {fingerprint} {why}.")
 
 
 def _tell(service: Service, session: Session, asker: Asker, key: SigningKey, what: str) -> None:

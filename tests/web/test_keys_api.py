@@ -1,18 +1,20 @@
 """Signing keys over HTTP: registered, consented to, renewed, revoked, removed; and who is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from conftest import KINDS
 from registry import People, make_people
 from release_service import signing_keys
-from release_service.db.tables import Mail, Maintainer, Person
+from release_service.db import signing_keys as rows
+from release_service.db.tables import Mail, Maintainer, Person, SigningKey
 from release_service.demo.gitlab import StandInGitLab
 from signatures import (
     BORN,
@@ -128,10 +130,60 @@ def test_whom_the_owner_has_let_in_yesterday_does_not_consent(people: People) ->
     people.ask("POST", KEYS, "bob", key())
     refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock")
     assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    age(people, 4)
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock").status_code == 200
+
+
+def age(people: People, days: float) -> None:
+    """Let those whom no administrator has named have been maintainers for so many days more."""
     with people.uploads.parts.service.transactions.begin() as session:
         for maintainer in session.scalars(select(Maintainer).where(~Maintainer.by_administrator)):
-            maintainer.created_at -= timedelta(days=4)
-    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock").status_code == 200
+            maintainer.created_at -= timedelta(days=days)
+
+
+def test_nobody_lets_the_owner_into_a_module_of_their_own_to_consent(people: People) -> None:
+    """Mallory has taken bob's account over, and has a module of her own for long."""
+    people.maintain("eog", "mallory")
+    assert people.ask("POST", "/api/v1/modules/eog/maintainers", "mallory", {"subject": "sub-bob"}).is_success
+    people.ask("POST", KEYS, "bob", key())
+    assert people.ask("GET", KEYS, "mallory").json()["to_consent"] == []
+    refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "mallory")
+    assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    assert states(people) == [("waiting", [fingerprint()])]
+    age(people, 4)
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "mallory").is_success
+
+
+@pytest.mark.parametrize("module", ["gtk", "*"])
+def test_who_is_blocked_consents_to_nothing(people: People, module: str) -> None:
+    blocked = {"issuer": people.sso.issuer, "subject": "sub-alice", "reason": "compromised"}
+    people.ask("POST", KEYS, "bob", key())
+    assert people.ask("PUT", f"/api/v1/modules/{module}/block", "carol", blocked).is_success
+    refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    assert people.ask("GET", KEYS, "alice").json()["to_consent"] == []
+    assert states(people) == [("waiting", [fingerprint()])]
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "dora").is_success
+
+
+def test_a_consent_holds_for_the_key_that_was_looked_at_and_not_for_what_became_of_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has taken bob's account over adds a subkey at the moment that alice consents."""
+    people.ask("POST", KEYS, "bob", key())
+    lock = rows.lock_owners
+
+    def wait(session: Session, person_ids: Iterable[int]) -> None:
+        """Get the lock when bob's change, which had it, is committed."""
+        lock(session, person_ids)
+        session.execute(update(SigningKey).values(added_at=datetime.now(UTC) + timedelta(seconds=1)))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "lock_owners", wait)
+        refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    assert states(people) == [("waiting", [fingerprint()])]
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice").is_success
 
 
 def test_a_revocation_is_taken_from_the_certificate_that_carries_it_and_for_ever(people: People) -> None:
