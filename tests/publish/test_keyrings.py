@@ -144,11 +144,13 @@ def consented(people: People, data: bytes) -> None:
 
 def test_a_strangers_copy_of_a_key_is_not_published(people: People, tmp_path: Path) -> None:
     """Anybody may register an old copy of anybody's key, also before its owner does."""
-    people.ask("DELETE", f"/api/v1/keys/{fingerprint('bob')}", "bob")
+    name = "bob's second"
+    second, its = forged(name), forged("its subkey")
     for stranger in ("mallory", "alice"):
-        assert people.ask("POST", "/api/v1/keys", stranger, forged("bob").certificate()).status_code == 201
-    consented(people, forged("bob").certificate(BOUND))
-    assert people.ask("PUT", SIGNATURE, "bob", signature("bob's subkey")).status_code == 201
+        assert people.ask("POST", "/api/v1/keys", stranger, second.certificate()).status_code == 201
+    assert people.ask("POST", "/api/v1/keys", "bob", second.certificate(second.bind(its))).status_code == 201
+    assert people.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", "alice").is_success
+    assert people.ask("PUT", SIGNATURE, "bob", signature("its subkey")).status_code == 201
     for bob in ("is there", "has left"):
         home = tmp_path / bob
         home.mkdir(mode=0o700)
