@@ -41,7 +41,7 @@ from release_service.index import write as index
 from release_service.letters import Letter
 from release_service.limits import Limits
 from release_service.receive import ReceivedTarball
-from release_service.signing import SigningRules
+from release_service.signing import Moment, SigningRules
 from release_service.store import ReleaseStore, Source
 from release_service.tarball import TarballName
 
@@ -118,9 +118,9 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
         release = releases.find(session, name)
     if release is None or release.published_at is None:
         raise NotFound(f"There is no release {name.release}.")
-    offered = signing.read(service.transactions, name.module, data, service.now())
+    offered = signing.read(service.transactions, name.module, data, _moment(service))
     with signing.stored(service.store, paths.tarball_key(name), release.sha256, service.staging) as tarball:
-        signed = signing.verify(offered, tarball, service.signing, service.now())
+        signed = signing.verify(offered, tarball, _moment(service))
     is_new = False
     if signatures.published(release) is None:
         release, is_new = _sign(service, release, signed, grant)
@@ -136,7 +136,7 @@ def finish_signatures(service: Service) -> None:
     for release in unfinished:
         try:
             with service.transactions.begin() as session:
-                signing.settle(session, service.store, release, None, service.now())
+                signing.settle(session, service.store, release, None, _moment(service))
                 _publish_signature(service, session, release, None)
             keep_promises(service, release.module_id)
         except Unavailable as outage:
@@ -156,7 +156,7 @@ def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> t
     with service.transactions.begin() as session:
         limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
         authorize.authorize(session, grant.uploader, name, service.policy, is_signed=True)
-        signing.settle(session, service.store, release, signed, service.now())
+        signing.settle(session, service.store, release, signed, _moment(service))
         _refuse_other(releases.held(session, name), signed)
     with service.transactions.begin() as session:
         is_new = _publish_signature(service, session, release, grant)
@@ -165,7 +165,7 @@ def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> t
 
 def _publish_signature(service: Service, session: Session, release: Release, grant: Grant | None) -> bool:
     """Publish the signature of a release that is public already, which is an act of its own."""
-    taken = signing.publish(session, service.store, release, service.now())
+    taken = signing.publish(session, service.store, release, _moment(service))
     if taken is None:
         return False
     name, by = releases.tarball_name(release), grant.uploader if grant else None
@@ -197,8 +197,8 @@ def _verified(service: Service, tarball: ReceivedTarball) -> Signed | None:
     """Return the signature that came along, if one did: good, and by a key that may sign for the module."""
     if tarball.signature is None:
         return None
-    offered = signing.read(service.transactions, tarball.name.module, tarball.signature, service.now())
-    return signing.verify(offered, tarball.file.fileno(), service.signing, service.now())
+    offered = signing.read(service.transactions, tarball.name.module, tarball.signature, _moment(service))
+    return signing.verify(offered, tarball.file.fileno(), _moment(service))
 
 
 def _claim(
@@ -227,8 +227,12 @@ def _claim(
         )
         if signed is None and release.signature is None:
             return release
-        signing.settle(session, service.store, release, signed, service.now())
+        signing.settle(session, service.store, release, signed, _moment(service))
         return releases.held(session, tarball.name)
+
+
+def _moment(service: Service) -> Moment:
+    return Moment(service.signing, service.now())
 
 
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
@@ -246,9 +250,7 @@ def _publish(service: Service, release: Release, grant: Grant) -> tuple[Release,
             _record(service, session, release, grant, "same_again")
             return releases.held(session, name), False
         # A signature that was taken later than this claim is an act of its own.
-        taken = (
-            signing.publish(session, service.store, release, service.now()) if release.signature is not None else None
-        )
+        taken = signing.publish(session, service.store, release, _moment(service)) if release.signature else None
         _record(service, session, release, grant, "published", **({"fingerprint": taken.fingerprint} if taken else {}))
         kinds = [follow_ups.INDEX]
         if releases.is_first_of_module(session, release):
@@ -282,7 +284,7 @@ def keep_promises(service: Service, module_id: int) -> None:
             name = releases.tarball_name(promise.release)
             if signatures.published(promise.release) is not None:
                 beside.tell(service.store, service.transactions, name)
-            index.write_module(service.store, service.transactions, name, service.now())
+            index.write_module(service.store, service.transactions, name, service.now(), service.signing.cooling)
         else:
             index.write_archive(service.store, service.transactions)
     with service.transactions.begin() as session:

@@ -4,7 +4,7 @@ A new key may sign only after a while, and all who maintain something together w
 has taken an account over cannot sign before somebody had the time to notice (threat G6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +18,8 @@ from release_service.db.tables import Person as PersonRow
 from release_service.db.tables import SigningKey
 from release_service.errors import BadCertificate, BadChange, CertificateNotUsable, MayNotConsent, NotFound, Unavailable
 from release_service.identity.sso import Person
-from release_service.openpgp import Certificate, certificate, keyring
+from release_service.openpgp import Certificate, armour, certificate, keyring, revocation
+from release_service.openpgp.revocation import Revocation
 from release_service.publish import Service, keep_promises
 
 log = structlog.get_logger()
@@ -52,19 +53,20 @@ def add(service: Service, asker: Asker, data: bytes) -> tuple[SigningKey, bool]:
     (Raises: BadCertificate and its kinds, BadChange; SignatureCheckUnavailable.)
     """
     now = service.now()
-    issuer = certificate.revoked_by(data)
-    if issuer is not None:
-        return _revoked_alone(service, asker, issuer, data), False
-    found = certificate.read(data, now=now)
-    if not found.revoked:
-        found = certificate.register(data, now=now)
+    revoked = revocation.find(data, now=now)
+    if revoked is not None:
+        return _revoke(service, asker, revoked), False
+    mine, _ = known_to(service, asker)
+    found = certificate.register(data, now=now, known=[key.fingerprint for key in mine])
     with service.transactions.begin() as session:
         owner = _locked(session, asker)
-        if found.revoked:
-            return _revoke(service, session, asker, owner, found), False
+        copies = signing_keys.registered(session, found.fingerprint)
+        _refuse_older(copies, found)
         key, what = _put(session, owner, found, now, service.signing.cooling)
         if what:
             _tell(service, session, asker, key, what)
+        for copy in _revoke_subkeys(copies, key, found, now):
+            _tell(service, session, asker, copy, "renewed")
         session.flush()
         session.expire(key)  # who had consented, perhaps to an earlier one
         return _found(session, owner, key.fingerprint), what == "added"
@@ -84,11 +86,16 @@ def consent(service: Service, asker: Asker, fingerprint: str) -> list[SigningKey
     """Let somebody else's new key sign at once.  (Raises: NotFound, BadChange, MayNotConsent.)"""
     now = service.now()
     with service.transactions.begin() as session:
-        consenter = _locked(session, asker)
+        consenter = persons.ensure(session, asker.person.issuer, asker.person.subject, asker.person.login)
+        seen = signing_keys.registered(session, fingerprint)
+        meant = {key.id: key.added_at for key in seen}
+        signing_keys.lock_owners(session, [consenter.id, *(key.person_id for key in seen)])
         waiting = signing_keys.waiting_for(session, consenter, now - service.signing.cooling, now)
         keys = [key for key in waiting if key.fingerprint == fingerprint]
         if not keys:
             _refuse_consent(signing_keys.registered(session, fingerprint), fingerprint, now)
+        if any(meant.get(key.id) != key.added_at for key in keys):
+            raise BadChange(f"The key {fingerprint} has just changed.", remedy="Look at it again, then consent again.")
         for key in keys:
             key.consented_by = consenter
             _tell(service, session, asker, key, "consented to")
@@ -137,7 +144,7 @@ def _keep(service: Service, module_ids: Sequence[int]) -> None:
 
 def _locked(session: Session, asker: Asker) -> PersonRow:
     person = persons.ensure(session, asker.person.issuer, asker.person.subject, asker.person.login)
-    signing_keys.lock_owner(session, person)
+    signing_keys.lock_owners(session, [person.id])
     return person
 
 
@@ -161,61 +168,84 @@ def _put(
         key = SigningKey(person_id=owner.id, fingerprint=found.fingerprint, signing_fingerprints=[], certificate="")
         key.revoked_fingerprints = []
         session.add(key)
-    _refuse_older(key, found)
     text = keyring.armoured([found])
-    waits_anew = key.removed_at is not None or bool(set(found.signing_fingerprints) - set(key.signing_fingerprints))
+    fresh = set(found.signing_fingerprints) - set(key.signing_fingerprints)
+    is_new = key.removed_at is not None or not key.certificate
+    if is_new:
+        certificate.refuse_unusable(found, now)
+    waits_anew = is_new or (bool(fresh) and certificate.is_usable(found, now))
     if not waits_anew and key.certificate == text:
         return key, ""
     if waits_anew:
         key.added_at, key.may_sign_from = now, now + cooling
         key.consented_by_id, key.removed_at = None, None
-    _write(key, found, text)
+    _write(key, found, text, now)
+    if not waits_anew:  # what comes with a key that can sign nothing now waits when it can
+        key.signing_fingerprints = [one for one in found.signing_fingerprints if one not in fresh]
     return key, "added" if waits_anew else "renewed"
 
 
-def _write(key: SigningKey, found: Certificate, text: str) -> None:
+def _write(key: SigningKey, found: Certificate, text: str, now: datetime) -> None:
     ends = [part.expires_at for part in found.signing if not part.revoked]
-    expires_at = None if None in ends else max(end for end in ends if end)
+    expires_at = None if None in ends else max((end for end in ends if end), default=now)
     if expires_at != key.expires_at:
         key.warned_at = None
     key.certificate, key.expires_at = text, expires_at
     key.user_id = found.user_ids[0][:_LONGEST_USER_ID]
     key.signing_fingerprints = list(found.signing_fingerprints)
-    revoked = {part.fingerprint for part in found.signing if part.revoked}
-    key.revoked_fingerprints = sorted({*key.revoked_fingerprints, *revoked})
+    key.revoked_fingerprints = sorted({*key.revoked_fingerprints, *_revoked_in(found)})
 
 
-def _refuse_older(key: SigningKey, found: Certificate) -> None:
+def _revoked_in(found: Certificate) -> set[str]:
+    return {part.fingerprint for part in found.signing if part.revoked}
+
+
+def _refuse_older(copies: Sequence[SigningKey], found: Certificate) -> None:
     """Hold that nothing that was revoked comes back: an old copy does not know of it.  (Raises: BadCertificate.)"""
-    if key.revoked_at is not None:
-        raise CertificateNotUsable("REVOKED", f"The key {key.fingerprint} was revoked on {key.revoked_at:%Y-%m-%d}.")
-    back = set(key.revoked_fingerprints) & set(found.signing_fingerprints)
-    if back:
-        raise BadCertificate("OLDER", f"It is an older copy: the subkey {min(back)} was revoked since.")
+    for key in copies:
+        if key.revoked_at is not None:
+            raise CertificateNotUsable(
+                "REVOKED", f"The key {key.fingerprint} was revoked on {key.revoked_at:%Y-%m-%d}."
+            )
+        back = set(key.revoked_fingerprints) & set(found.signing_fingerprints)
+        if back:
+            raise BadCertificate("OLDER", f"It is an older copy: the subkey {min(back)} was revoked since.")
 
 
-def _revoked_alone(service: Service, asker: Asker, issuer: str, revocation: bytes) -> SigningKey:
-    """Take a revocation that came without its key, as gpg --gen-revoke writes it: the key is registered here."""
+def _revoke_subkeys(
+    copies: Sequence[SigningKey], key: SigningKey, found: Certificate, now: datetime
+) -> Iterator[SigningKey]:
+    """Let the subkeys that *found* revokes sign nothing from other persons' copies, either; yield those changed."""
+    for copy in copies:
+        new = (_revoked_in(found) - set(copy.revoked_fingerprints)) if copy.person_id != key.person_id else set()
+        if new:
+            copy.certificate = revocation.carried_over(copy.certificate, found, new)
+            copy.revoked_fingerprints = sorted({*copy.revoked_fingerprints, *new})
+            copy.signing_fingerprints = [one for one in copy.signing_fingerprints if one not in new]
+            if not copy.signing_fingerprints:
+                copy.expires_at = now
+            yield copy
+
+
+def _revoke(service: Service, asker: Asker, revoked: Revocation) -> SigningKey:
+    """Revoke the certificate wherever it is registered: the revocation is its own, whoever brings it."""
+    now = service.now()
     with service.transactions.begin() as session:
         owner = _locked(session, asker)
-        keys = signing_keys.registered(session, issuer)
+        keys = signing_keys.registered(session, revoked.fingerprint)
+        if not keys and revoked.is_proven:
+            raise CertificateNotUsable("REVOKED", f"The key {revoked.fingerprint} was revoked by its owner.")
         if not keys:
-            raise NotFound(f"There is no key {issuer} here that could be revoked.", remedy="There is nothing to do.")
-        now = service.now()
-        known = certificate.read(keys[0].certificate.encode("ascii"), now=now)
-        return _revoke(service, session, asker, owner, certificate.revoke(known, revocation, now=now))
-
-
-def _revoke(service: Service, session: Session, asker: Asker, owner: PersonRow, found: Certificate) -> SigningKey:
-    """Revoke the certificate wherever it is registered: the revocation is its own, whoever brings it."""
-    keys = signing_keys.registered(session, found.fingerprint)
-    if not keys:
-        raise CertificateNotUsable("REVOKED", f"The key {found.fingerprint} was revoked by its owner.")
-    for key in keys:
-        if key.revoked_at is None:
-            key.revoked_at, key.certificate = service.now(), keyring.armoured([found])
-            _tell(service, session, asker, key, "revoked")
-    return next((key for key in keys if key.person_id == owner.id), keys[0])
+            raise NotFound(
+                f"There is no key {revoked.fingerprint} here that could be revoked.", remedy="There is nothing to do."
+            )
+        for key in keys:
+            known = armour.read(key.certificate.encode("ascii"), armour.PUBLIC_KEY)
+            found = revocation.revoke(known, revoked.packet, now=now)
+            if key.revoked_at is None:
+                key.revoked_at, key.certificate = now, keyring.armoured([found])
+                _tell(service, session, asker, key, "revoked")
+        return next((key for key in keys if key.person_id == owner.id), keys[0])
 
 
 def _refuse_consent(keys: Sequence[SigningKey], fingerprint: str, now: datetime) -> None:
@@ -226,7 +256,8 @@ def _refuse_consent(keys: Sequence[SigningKey], fingerprint: str, now: datetime)
         raise BadChange(
             f"The key {fingerprint} waits for nobody's consent: it is {min(states)}.", remedy="There is nothing to do."
         )
-    raise MayNotConsent(f"The key {fingerprint} is your own, or you have not maintained a module with its owner.")
+    why = "is your own, you or its owner are new to all modules that you both maintain, or you are blocked"
+    raise MayNotConsent(f"The key {fingerprint} {why}.")
 
 
 def _tell(service: Service, session: Session, asker: Asker, key: SigningKey, what: str) -> None:
@@ -241,7 +272,8 @@ def _tell(service: Service, session: Session, asker: Asker, key: SigningKey, wha
         change = letters.KeyChange(what, key.fingerprint, key.user_id, owner.login, modules)
         letter = letters.key_changed(change, f"{key.may_sign_from:%Y-%m-%d %H:%M} UTC", asker.person)
         mails.promise(session, signing_keys.co_maintainers(session, owner), letter.subject, letter.body, now)
-    follow_ups.promise_index(session, signing_keys.home_ids(session, owner), now)
+    its = {*signing_keys.home_ids(session, owner), *signing_keys.signed_ids(session, key.fingerprint)}
+    follow_ups.promise_index(session, its, now)
 
 
 _ACTS = {

@@ -191,15 +191,21 @@ def unpin(session: Session, module: Module, project_id: str) -> bool:
 def add_maintainer(
     session: Session, module: Module, person: Person, now: datetime, *, by_administrator: bool = False
 ) -> bool:
-    """Let the person maintain *module*; return whether that is new."""
+    """Let the person maintain *module*, or have an administrator confirm it; return whether that is new."""
     try:
         with session.begin_nested():
             session.add(
                 Maintainer(module_id=module.id, person_id=person.id, by_administrator=by_administrator, created_at=now)
             )
     except IntegrityError:
-        return False
+        return by_administrator and _confirm_maintainer(session, module, person)
     return True
+
+
+def _confirm_maintainer(session: Session, module: Module, person: Person) -> bool:
+    theirs = Maintainer.module_id == module.id, Maintainer.person_id == person.id, ~Maintainer.by_administrator
+    done = session.execute(update(Maintainer).where(*theirs).values(by_administrator=True))
+    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
 
 def remove_maintainer(session: Session, module: Module, person: Person) -> bool:

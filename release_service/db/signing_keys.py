@@ -1,13 +1,15 @@
 """Signing keys: whose they are, and for which modules they may sign.  Queries take a session and never commit."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, exists, or_, select
+from sqlalchemy import Select, exists, not_, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from release_service.db import modules
-from release_service.db.tables import Maintainer, Module, Person, Release, ReleaseSignature, SigningKey
+from release_service.db.tables import Block, Maintainer, Module, Person, Release, ReleaseSignature, SigningKey
 from release_service.openpgp import armour
 
 WAITING, USABLE, EXPIRED, REMOVED, REVOKED = "waiting", "usable", "expired", "removed", "revoked"
@@ -24,9 +26,31 @@ def state(key: SigningKey, now: datetime) -> str:
     return WAITING if key.consented_by_id is None and key.may_sign_from > now else USABLE
 
 
-def lock_owner(session: Session, owner: Person) -> None:
-    """Hold the row of *owner* until the transaction ends: changes of one person's keys come one after another."""
-    session.execute(select(Person.id).where(Person.id == owner.id).with_for_update(key_share=True))
+@dataclass(frozen=True, slots=True)
+class Entitled:
+    """A key of one who maintains a module and is not blocked; `may_sign_from`: when it may sign for that module.
+
+    A person who became a maintainer waits as a new key does, unless an administrator has said so: whoever has taken an
+    account over could make somebody a maintainer whose key has waited long ago.
+    """
+
+    key: SigningKey
+    may_sign_from: datetime
+    is_newcomers: bool
+
+    def state(self, now: datetime) -> str:
+        """Return what `state` says of the key; WAITING also while its owner waits."""
+        its = state(self.key, now)
+        return WAITING if its == USABLE and self.may_sign_from > now else its
+
+
+def lock_owners(session: Session, person_ids: Iterable[int]) -> None:
+    """Hold the rows of these persons until the transaction ends: changes of one person's keys come one after another.
+
+    The lower id first: who wants the same rows waits for us, and we do not wait for them.
+    """
+    these = select(Person.id).where(Person.id.in_(set(person_ids))).order_by(Person.id)
+    session.execute(these.with_for_update(key_share=True))
     session.expire_all()  # what was read before we had to wait is not true any more
 
 
@@ -46,38 +70,63 @@ def registered(session: Session, fingerprint: str) -> Sequence[SigningKey]:
     return session.scalars(_keys().where(SigningKey.fingerprint == fingerprint).order_by(SigningKey.id)).all()
 
 
-def of_maintainers(session: Session, module: Module) -> Sequence[SigningKey]:
-    """Return the keys of those who maintain *module*, which is no alias; none that was removed."""
-    theirs = select(Maintainer.person_id).where(Maintainer.module_id == module.id)
-    keys = _keys().where(SigningKey.person_id.in_(theirs), SigningKey.removed_at.is_(None))
-    return session.scalars(keys.order_by(SigningKey.id)).all()
-
-
-def usable(session: Session, module: str, now: datetime) -> list[SigningKey]:
-    """Return the keys that may sign for *module*: of its maintainers, unless they are blocked."""
-    return [key for key in of_unblocked(session, module) if state(key, now) == USABLE]
-
-
-def of_unblocked(session: Session, module: str) -> list[SigningKey]:
+def entitled(session: Session, module: str, cooling: timedelta) -> list[Entitled]:
     """Return the keys of *module*'s maintainers who are not blocked, in any state but removed."""
-    registered = modules.look_up(session, module)
-    blocked = {(block.issuer, block.subject) for block in registered.blocks}
-    keys = of_maintainers(session, registered.home) if registered.home else []
-    return [key for key in keys if (key.person.issuer, key.person.subject) not in blocked]
+    known = modules.look_up(session, module)
+    blocked = {(block.issuer, block.subject) for block in known.blocks}
+    by_person = {
+        one.person_id: one for one in known.maintainers if (one.person.issuer, one.person.subject) not in blocked
+    }
+    theirs = SigningKey.person_id.in_(by_person), SigningKey.removed_at.is_(None)
+    return [
+        _entitled(key, by_person[key.person_id], cooling)
+        for key in session.scalars(_keys().where(*theirs).order_by(SigningKey.id))
+    ]
 
 
-def keyring(session: Session, module: str, now: datetime) -> str:
-    """Return what *module*'s signatures are verified with, in armour; "" if there is nothing.
+def _entitled(key: SigningKey, maintainer: Maintainer, cooling: timedelta) -> Entitled:
+    own = key.added_at if key.consented_by_id is not None else key.may_sign_from
+    its = maintainer.created_at + (timedelta() if maintainer.by_administrator else cooling)
+    return Entitled(key, max(own, its), is_newcomers=its > own)
+
+
+def is_revoked(session: Session, certificate: str, fingerprint: str) -> bool:
+    """Say whether any copy of *certificate*, whoever has registered it, is revoked, or its key *fingerprint* is."""
+    copies = registered(session, certificate)
+    return any(copy.revoked_at is not None or fingerprint in copy.revoked_fingerprints for copy in copies)
+
+
+def published(session: Session, module: str, now: datetime, cooling: timedelta) -> list[SigningKey]:
+    """Return the keys in *module*'s keyring, at most one copy of each certificate.
 
     The keys that may sign for it, and those that have signed a release of it: also those that were removed since,
-    and with their revocations.
+    and with their revocations.  Of several copies the one of a maintainer, and among theirs the fullest, unless it
+    lacks what has signed: anybody may register an old copy of anybody's key.
     """
-    signers = select(ReleaseSignature.fingerprint).join(Release).join(Module).where(Module.name == module)
-    signed = _keys().where(SigningKey.fingerprint.in_(signers)).order_by(SigningKey.revoked_at.is_(None), SigningKey.id)
-    texts: dict[str, str] = {}
-    for key in (*session.scalars(signed), *usable(session, module, now)):
-        texts.setdefault(key.fingerprint, key.certificate)
-    packets = b"".join(armour.read(texts[one].encode("ascii"), armour.PUBLIC_KEY) for one in sorted(texts))
+    signers = select(ReleaseSignature.fingerprint, ReleaseSignature.signing_fingerprint).join(Release).join(Module)
+    signed = defaultdict[str, set[str]](set)
+    for certificate, part in session.execute(signers.where(Module.name == module)):
+        signed[certificate].add(part)
+    theirs = entitled(session, module, cooling)
+    maintained = {one.key.id for one in theirs}
+
+    def rank(key: SigningKey) -> tuple[bool, int, bool, int, int]:
+        parts = {*key.signing_fingerprints, *key.revoked_fingerprints}
+        lacks = len(signed[key.fingerprint] - parts)
+        return key.revoked_at is None, lacks, key.id not in maintained, -len(parts), key.id
+
+    have_signed = session.scalars(_keys().where(SigningKey.fingerprint.in_(signed))).all()
+    may_sign = [one.key for one in theirs if one.state(now) == USABLE]
+    best: dict[str, SigningKey] = {}
+    for key in sorted({key.id: key for key in (*have_signed, *may_sign)}.values(), key=rank):
+        best.setdefault(key.fingerprint, key)
+    return [best[one] for one in sorted(best)]
+
+
+def keyring(session: Session, module: str, now: datetime, cooling: timedelta) -> str:
+    """Return what *module*'s signatures are verified with, in armour; "" if there is nothing."""
+    texts = [key.certificate.encode("ascii") for key in published(session, module, now, cooling)]
+    packets = b"".join(armour.read(text, armour.PUBLIC_KEY) for text in texts)
     return armour.write(packets, armour.PUBLIC_KEY) if packets else ""
 
 
@@ -101,18 +150,31 @@ def home_ids(session: Session, owner: Person) -> list[int]:
     return list(session.scalars(select(Maintainer.module_id).where(Maintainer.person_id == owner.id)))
 
 
+def signed_ids(session: Session, fingerprint: str) -> list[int]:
+    """Return the ids of the modules, aliases among them, with a release that the certificate has signed."""
+    theirs = select(Release.module_id).join(ReleaseSignature).where(ReleaseSignature.fingerprint == fingerprint)
+    return list(session.scalars(theirs.distinct()))
+
+
 def waiting_for(session: Session, consenter: Person, since: datetime, now: datetime) -> Sequence[SigningKey]:
     """Return the keys of others that wait, and that *consenter* may consent to.
 
-    They maintain a module together, the consenter by an administrator's word, or for longer than *since*: whoever
-    has taken an account over cannot add a maintainer of their own who then consents.
+    They maintain a module together, both by an administrator's word, or for longer than *since*: whoever has taken an
+    account over can neither add a maintainer of their own who then consents, nor be added to the consenter's module.
+    Who is blocked for that module, or for all, consents to nothing.
     """
     theirs, mine = aliased(Maintainer), aliased(Maintainer)
+    blocked = exists().where(
+        Block.issuer == consenter.issuer,
+        Block.subject == consenter.subject,
+        or_(Block.module_id.is_(None), Block.module_id == mine.module_id),
+    )
     together = exists().where(
         theirs.person_id == SigningKey.person_id,
         theirs.module_id == mine.module_id,
         mine.person_id == consenter.id,
-        or_(mine.by_administrator, mine.created_at <= since),
+        *(or_(both.by_administrator, both.created_at <= since) for both in (theirs, mine)),
+        not_(blocked),
     )
     waits = SigningKey.consented_by_id.is_(None), SigningKey.may_sign_from > now
     stands = SigningKey.removed_at.is_(None), SigningKey.revoked_at.is_(None)

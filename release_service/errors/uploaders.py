@@ -52,7 +52,7 @@ class MayNotManage(NotAuthorized):
 
 
 class MayNotConsent(MayNotManage):
-    """A key is consented to by somebody else than its owner, who has maintained a module with them for a while."""
+    """A key is consented to by somebody else than its owner, both having maintained a module together for a while."""
 
     code = "may_not_consent"
     title = "You may not consent to this key"

@@ -6,7 +6,7 @@ then the conditional PUT.  The other order loses a release although every PUT is
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from release_service import paths
 from release_service.db import Transactions, releases, signing_keys
@@ -34,10 +34,13 @@ def indexed(release: Release) -> Indexed:
     return Indexed(name, release.published_at.date(), files)
 
 
-def write_module(store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime) -> None:
+def write_module(
+    store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime, cooling: timedelta
+) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
 
-    Before them the module's keyring, as it is *now*: files first, indexes last.
+    Before them the module's keyring, as it is *now*: files first, indexes last.  A maintainer whom no administrator
+    has named is in it when they have been one for *cooling*.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
@@ -51,18 +54,16 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
         rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
 
-    def ring(_before: bytes | None = None) -> bytes:
-        with transactions.read() as session:
-            return signing_keys.keyring(session, module, now).encode("ascii")
+    has_keyring, ring = _keyring(transactions, module, now, cooling)
 
     def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot(), has_keyring=bool(ring()))
+        return _grown(module, before, snapshot(), has_keyring=has_keyring())
 
     cache_key = paths.cache_key(module)
     listed = store.read(cache_key)
     build_cache(listed.content if listed else None)
-    if ring():
-        rewrite(store, paths.keyring_key(module), ring)
+    if has_keyring():
+        rewrite(store, paths.keyring_key(module), lambda _: ring())
     with ThreadPoolExecutor(3) as together:
         steps = [
             together.submit(_write_latest, store, module, number, snapshot),
@@ -70,13 +71,13 @@ def write_module(store: ReleaseStore, transactions: Transactions, name: TarballN
                 page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
             ),
             together.submit(
-                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=bool(ring()))
+                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=has_keyring())
             ),
         ]
     for step in steps:
         step.result()
     rewrite(store, cache_key, build_cache)
-    if not ring() and store.read(paths.keyring_key(module)) is not None:
+    if not has_keyring() and store.read(paths.keyring_key(module)) is not None:
         store.remove(paths.keyring_key(module))
 
 
@@ -90,6 +91,22 @@ def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
     if store.read(paths.ROBOTS) is None:
         rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
     rewrite(store, paths.index_key(paths.SOURCES), modules)
+
+
+def _keyring(
+    transactions: Transactions, module: str, now: datetime, cooling: timedelta
+) -> tuple[Callable[[], bool], Callable[[], bytes]]:
+    """Return what says whether *module* has a keyring, at the time of each call, and what says what is in it."""
+
+    def has_keyring() -> bool:
+        with transactions.read() as session:
+            return bool(signing_keys.published(session, module, now, cooling))
+
+    def ring() -> bytes:
+        with transactions.read() as session:
+            return signing_keys.keyring(session, module, now, cooling).encode("ascii")
+
+    return has_keyring, ring
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:

@@ -22,10 +22,23 @@ _LINE = 64
 _LONGEST_LINE = 76
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # Hash belongs to the clear-text framework only.
-_HEADER = re.compile(r"(?:Version|Comment|Charset|MessageID): [\x20-\x7e]{0,200}")
+_HEADER = re.compile(r"(?:Version|Charset|MessageID): [\x20-\x7e]{0,200}|Comment: .{0,200}")
 _CRC_START = 0xB704CE
 _CRC_POLYNOMIAL = 0x1864CFB
 _CRC_TOP = 0x1000000
+
+
+def _crc_of(octet: int) -> int:
+    crc = octet << 16
+    for _ in range(8):
+        crc <<= 1
+        if crc & _CRC_TOP:
+            crc ^= _CRC_POLYNOMIAL
+    return crc
+
+
+# An octet at a time: bit by bit a certificate of 64 KiB takes a third of a second.
+_CRC_TABLE = tuple(map(_crc_of, range(256)))
 
 
 def write(packets: bytes, label: str) -> str:
@@ -63,10 +76,8 @@ def read(data: bytes, label: str) -> bytes:
 
 
 def _lines(data: bytes) -> list[str]:
-    try:
-        text = data.decode("ascii").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise Malformed("ARMOUR", "The armour is not ASCII.") from None
+    # Only a comment, which is dropped, may be other than ASCII.
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     if any(not (character.isprintable() or character == "\n") for character in text):
         raise Malformed("ARMOUR", "The armour holds control characters.")
     return text.rstrip("\n").split("\n")
@@ -103,9 +114,5 @@ def _decoded(lines: list[str]) -> bytes:
 def _check_sum(packets: bytes) -> str:
     crc = _CRC_START
     for octet in packets:
-        crc ^= octet << 16
-        for _ in range(8):
-            crc <<= 1
-            if crc & _CRC_TOP:
-                crc ^= _CRC_POLYNOMIAL
+        crc = (crc << 8 & 0xFFFFFF) ^ _CRC_TABLE[crc >> 16 ^ octet]
     return "=" + base64.b64encode(crc.to_bytes(3, "big")).decode("ascii")

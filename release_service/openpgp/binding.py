@@ -4,7 +4,7 @@ Of each sort the newest counts, as in GnuPG, and it must be strong; the others a
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from release_service.openpgp import algorithms, packets, signature, subpackets
@@ -13,6 +13,7 @@ from release_service.openpgp.keys import Key
 from release_service.openpgp.malformed import Malformed
 from release_service.openpgp.packets import Packet
 from release_service.openpgp.signature import SignaturePacket
+from release_service.openpgp.subpackets import Subpacket
 
 USER_ID_KINDS = frozenset({0x10, 0x11, 0x12, 0x13})
 SUBKEY = frozenset({0x18})
@@ -38,10 +39,20 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A signature of the certificate's own, verified, and the packet that it came in."""
+    """A signature of the certificate's own, verified."""
 
-    packet: Packet = field(repr=False)
     said: SignaturePacket
+
+    @property
+    def packet(self) -> Packet:
+        """The packet anew, as it is published: what nobody has signed in it is its issuer, and a subkey's consent."""
+        back = subpackets.only(self.said.unhashed, subpackets.EMBEDDED_SIGNATURE) if self.said.kind in SUBKEY else None
+        if back is None:
+            return Packet(packets.SIGNATURE, signature.rewritten(self.said))
+        consent = Subpacket(
+            subpackets.EMBEDDED_SIGNATURE, critical=False, body=signature.rewritten(signature.read(back))
+        )
+        return Packet(packets.SIGNATURE, signature.rewritten(self.said, consent))
 
     @property
     def flags(self) -> int | None:
@@ -107,7 +118,7 @@ class Binder:
         if packet.body[:1] != bytes([signature.VERSION]):
             return None  # of the time before GnuPG; whatever needs it finds nothing
         said = signature.read(packet.body)
-        return Own(packet, said) if said.is_by(self.primary.fingerprint) else None
+        return Own(said) if said.is_by(self.primary.fingerprint) else None
 
     def _check(self, own: Own, data: bytes) -> None:
         if own.said.created_at > self.now + LEEWAY:

@@ -72,7 +72,7 @@ def _signature(data: bytes) -> Signature:
         expires_at=found.expires_at,
         digest=algorithms.digest_name(found.digest),
         algorithm=algorithms.signing_name(found.algorithm),
-        packet=_rewritten(found, issuer),
+        packet=_rewritten(found),
     )
 
 
@@ -127,11 +127,9 @@ def _issuer(found: SignaturePacket) -> str:
     return issuer
 
 
-def _rewritten(found: SignaturePacket, issuer: str) -> bytes:
+def _rewritten(found: SignaturePacket) -> bytes:
     """Return the packet anew: unprotected it says the issuer's key id, as GnuPG has it, whatever it said before."""
-    open_area = bytes([9, subpackets.ISSUER]) + bytes.fromhex(issuer[-16:])
-    body = found.signed_part + len(open_area).to_bytes(2, "big") + open_area + found.left + found.numbers
-    return packets.write(packets.Packet(packets.SIGNATURE, body))
+    return packets.write(packets.Packet(packets.SIGNATURE, signature.rewritten(found)))
 
 
 RULES = (_is_of_a_binary_document, _is_strong, _says_what_we_understand, _says_nothing_unprotected)

@@ -28,9 +28,12 @@ _CURVES: dict[bytes, type[ec.EllipticCurve]] = {
     bytes.fromhex("2a8648ce3d030107"): ec.SECP256R1,
     bytes.fromhex("2b81040022"): ec.SECP384R1,
     bytes.fromhex("2b81040023"): ec.SECP521R1,
-    bytes.fromhex("2b2403030208010107"): ec.BrainpoolP256R1,
-    bytes.fromhex("2b240303020801010b"): ec.BrainpoolP384R1,
-    bytes.fromhex("2b240303020801010d"): ec.BrainpoolP512R1,
+}
+# gpgv knows these, and sqv does not: not everybody could verify.
+_BRAINPOOL = {
+    bytes.fromhex("2b2403030208010107"): "brainpoolP256r1",
+    bytes.fromhex("2b240303020801010b"): "brainpoolP384r1",
+    bytes.fromhex("2b240303020801010d"): "brainpoolP512r1",
 }
 # SHA-1 only to learn that something was revoked long ago.
 _HASHES: dict[int, tuple[str, hashes.HashAlgorithm]] = {
@@ -119,7 +122,8 @@ def _on_a_curve(octets: Octets, algorithm: int) -> ec.EllipticCurvePublicKey | e
         return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[curve](), encoded)
     if algorithm == algorithms.EDDSA and curve == _ED25519_CURVE and encoded[0] == _PREFIXED:
         return ed25519.Ed25519PublicKey.from_public_bytes(encoded[1:])
-    raise Malformed("CURVE", f"The curve {curve.hex()} is not accepted.")
+    name = _BRAINPOOL.get(curve, curve.hex())
+    raise Malformed("CURVE", f"The curve {name} is not accepted: not every program that verifies knows it.")
 
 
 def _verify(key: _Verifier, numbers: tuple[int, ...], digest: bytes, algorithm: hashes.HashAlgorithm) -> None:

@@ -133,6 +133,15 @@ def subpacket_length(octets: Octets) -> int:
     return octets.number(4)
 
 
+def write_subpacket_length(size: int) -> bytes:
+    """Return *size* as `subpacket_length` reads it, in the shortest form."""
+    if size < _ONE:
+        return bytes([size])
+    if size <= _LONGEST_TWO:
+        return (size - _ONE + (_ONE << 8)).to_bytes(2, "big")
+    return b"\xff" + size.to_bytes(4, "big")
+
+
 def _packet(octets: Octets) -> Packet:
     first = octets.number(1)
     if not first & _PACKET:

@@ -61,6 +61,20 @@ class SignaturePacket:
         return fingerprint in fingerprints if fingerprints else key_ids == {fingerprint[-16:]}
 
 
+def rewritten(found: SignaturePacket, *more: Subpacket) -> bytes:
+    """Return the body anew: in the area that nobody has signed its issuer's key id, and *more*, whatever was there.
+
+    (Raises: Malformed, where it names no issuer.)
+    """
+    fingerprints, key_ids = found.issuers()
+    key_id = next((name[-16:] for name in (*fingerprints, *key_ids)), None)
+    if key_id is None:
+        raise Malformed("ISSUER", "A signature names no issuer.")
+    said = (Subpacket(subpackets.ISSUER, critical=False, body=bytes.fromhex(key_id)), *more)
+    open_area = b"".join(map(subpackets.write, said))
+    return found.signed_part + len(open_area).to_bytes(2, "big") + open_area + found.left + found.numbers
+
+
 def read(body: bytes) -> SignaturePacket:
     """Return the signature that a packet's *body* holds.  (Raises: Malformed.)"""
     octets = Octets(body, "The signature")

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from release_service.openpgp.malformed import Malformed
-from release_service.openpgp.packets import Octets, subpacket_length
+from release_service.openpgp.malformed import Malformed, Outdated
+from release_service.openpgp.packets import Octets, subpacket_length, write_subpacket_length
 
 CREATED = 2
 EXPIRES_AFTER = 3
@@ -50,6 +50,12 @@ def read(data: bytes) -> tuple[Subpacket, ...]:
         body = octets.take(size)
         found.append(Subpacket(body[0] & ~_CRITICAL, bool(body[0] & _CRITICAL), body[1:]))
     return tuple(found)
+
+
+def write(subpacket: Subpacket) -> bytes:
+    """Return the octets of *subpacket*, its length in the shortest form."""
+    kind = subpacket.kind | (_CRITICAL if subpacket.critical else 0)
+    return write_subpacket_length(len(subpacket.body) + 1) + bytes([kind]) + subpacket.body
 
 
 def only(area: Iterable[Subpacket], kind: int) -> bytes | None:
@@ -113,7 +119,7 @@ def check_text(body: bytes, what: str) -> str:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise Malformed("TEXT", f"{what} holds a text that is not UTF-8.") from None
+        raise Outdated("TEXT", f"{what} holds a text that is not UTF-8.") from None
     if not text.isprintable():
         raise Malformed("TEXT", f"{what} holds a text with control characters.")
     return text

@@ -14,11 +14,15 @@ from sqlalchemy.orm import Session
 from release_service import letters
 from release_service.authorize import stewards
 from release_service.authorize.stewards import Steward
-from release_service.db import audit, follow_ups, mails, modules
+from release_service.db import audit, follow_ups, mails, modules, persons, signing_keys
 from release_service.db.audit import Act
 from release_service.db.tables import Person
 from release_service.errors import MayNotManage, Unavailable
 from release_service.publish import Service, keep_promises
+from release_service.rights.blocks import Block, Unblock
+from release_service.rights.maintainers import AllowPerson, DenyPerson
+
+_CHANGES_KEYRINGS = {AllowPerson.act, DenyPerson.act, Block.act, Unblock.act}
 
 
 class Change(Protocol):
@@ -64,11 +68,18 @@ def change(service: Service, right: Steward, *wanted: Change) -> list[str]:
 
 
 def _promise_keyrings(service: Service, session: Session, right: Steward, made: Sequence[Change]) -> list[int]:
-    """Promise the module's keyrings anew, if its maintainers have changed; return the ids of the modules."""
+    """Promise anew the keyrings that *made* has changed: who maintains, and who of them is blocked.
+
+    Returns the ids of the modules: of all that they maintain, where a person was blocked for everything, or is no more.
+    """
     home = modules.look_up(session, right.module).home
-    if home is None or not any(one.act.startswith("maintainer") for one in made):
-        return []
-    return follow_ups.promise_index(session, [home.id], service.now())
+    ids = {home.id} if home and any(one.act in _CHANGES_KEYRINGS for one in made) else set()
+    if home is None:
+        for one in made:
+            if isinstance(one, Block | Unblock):
+                person = persons.find(session, one.issuer, one.subject)
+                ids |= set(signing_keys.home_ids(session, person)) if person else set()
+    return follow_ups.promise_index(session, ids, service.now())
 
 
 def _lock(session: Session, module: str) -> None:

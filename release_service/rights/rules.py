@@ -10,7 +10,7 @@ from release_service.authorize.jobs import PLACES
 from release_service.authorize.question import OPTIONAL, REQUIRED
 from release_service.authorize.stewards import Steward
 from release_service.db import modules
-from release_service.errors import BadChange, shown
+from release_service.errors import BadChange, MayNotManage, shown
 
 _LONGEST_PATTERN = 255
 
@@ -55,10 +55,18 @@ class SetSignatures:
     is_for_administrators: ClassVar[bool] = False
 
     def make(self, session: Session, right: Steward, now: datetime) -> bool:  # noqa: ARG002 - the protocol's
-        """Set it."""
+        """Set it.  Any maintainer makes it stricter; else an account taken over could do without a signature."""
         if self.policy not in {"", OPTIONAL, REQUIRED}:
             raise BadChange(f"A signature policy is {OPTIONAL} or {REQUIRED}.")
         home = modules.home(session, right.module)
+        is_looser = self.policy != (home.signatures or "") and (home.signatures == REQUIRED or self.policy == OPTIONAL)
+        if is_looser and not right.is_administrator:
+            now_ = home.signatures or "that of the instance"
+            raise MayNotManage(
+                f"The signature policy of {home.name} is {now_}; only administrators loosen one.",
+                remedy="Ask an administrator of the release service to set it, or sign the release: "
+                "gnome-release upload --sign.",
+            )
         before, home.signatures = home.signatures, self.policy or None
         return before != home.signatures
 

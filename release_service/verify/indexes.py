@@ -1,13 +1,13 @@
 """The indexes: cache.json, LATEST-IS, the keyrings and the HTML, as they would be written now."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from functools import partial
 
 from release_service import paths
 from release_service.db import Transactions, follow_ups, releases, signing_keys
 from release_service.index import tree
 from release_service.index import write as index
+from release_service.signing import Moment
 from release_service.store import ReleaseStore
 from release_service.verify.findings import LOOKS, Content, Expected, Kind, Scope, Verified, compare, size, together
 
@@ -15,7 +15,7 @@ ARCHIVE = "the archive"
 
 
 def indexes(
-    transactions: Transactions, store: ReleaseStore, scope: Scope, now: datetime, jobs: int
+    transactions: Transactions, store: ReleaseStore, scope: Scope, moment: Moment, jobs: int
 ) -> Iterator[Verified]:
     """Verify the indexes of the modules in *scope*, with --all those above them; none, if a version is asked for.
 
@@ -25,15 +25,15 @@ def indexes(
         return
     with transactions.read() as session:
         modules = [scope.module] if scope.module is not None else sorted(releases.published_modules(session))
-    yield from together(jobs, (partial(_verify, transactions, store, module, now) for module in modules))
+    yield from together(jobs, (partial(_verify, transactions, store, module, moment) for module in modules))
     if scope.module is None and modules:
-        yield _verify(transactions, store, None, now)
+        yield _verify(transactions, store, None, moment)
 
 
-def _verify(transactions: Transactions, store: ReleaseStore, module: str | None, now: datetime) -> Verified:
+def _verify(transactions: Transactions, store: ReleaseStore, module: str | None, moment: Moment) -> Verified:
     """Compare the indexes of *module*, or those of the archive."""
     for _ in range(LOOKS):
-        alternatives = _archive(transactions, store) if module is None else _module(transactions, module, now)
+        alternatives = _archive(transactions, store) if module is None else _module(transactions, module, moment)
         findings = compare(store, alternatives, lambda _: Kind.WRONG_INDEX)
         pending = ""
         if not findings:
@@ -57,13 +57,14 @@ def _archive(transactions: Transactions, store: ReleaseStore) -> list[Expected]:
     return [expected | ({paths.ROBOTS: Content.of(there.content)} if there else {})]
 
 
-def _module(transactions: Transactions, module: str, now: datetime) -> list[Expected]:
+def _module(transactions: Transactions, module: str, moment: Moment) -> list[Expected]:
     """Return what may be there.  A keyring depends on the time: it may be the one of when it was last written."""
     with transactions.read() as session:
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
         kept = follow_ups.last_kept(session, follow_ups.INDEX, module)
-        moments = [now, kept.kept_at or now, kept.promised_at] if kept else [now]
-        rings = dict.fromkeys(signing_keys.keyring(session, module, moment).encode("ascii") for moment in moments)
+        times = [moment.now, kept.kept_at or moment.now, kept.promised_at] if kept else [moment.now]
+        cooling = moment.rules.cooling
+        rings = dict.fromkeys(signing_keys.keyring(session, module, at, cooling).encode("ascii") for at in times)
     none: Expected = {paths.keyring_key(module): None}
     return [
         {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring).items()}}

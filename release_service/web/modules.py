@@ -64,7 +64,7 @@ async def put_module(request: Request, module: str) -> Response:
 
 @router.patch("/{module}", summary="Change which tags say the version, or the signature policy")
 async def patch_module(request: Request, module: str) -> Response:
-    """Take {tag_pattern?, signatures?}; "" takes the usual again."""
+    """Take {tag_pattern?, signatures?}; "" takes the usual again.  Only administrators loosen the signature policy."""
     person, asked = await _asked(request, module)
     wanted: list[Change] = []
     if "tag_pattern" in asked:

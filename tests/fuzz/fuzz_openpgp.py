@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fuzzer import Reader, accepted, fuzz, hold_same
 
 with atheris.instrument_imports(include=["release_service.openpgp"]):
-    from release_service.openpgp import armour, certificate, detached, keyring, keys, status
+    from release_service.openpgp import armour, certificate, detached, keyring, keys, revocation, status
     from release_service.openpgp.malformed import Malformed
 
 import test_openpgp_certificates as certificates
@@ -54,7 +54,7 @@ def read_certificate(content: bytes) -> None:
 
 def read_revocation(content: bytes) -> None:
     """Read a revocation of the owner's key, and what is then kept."""
-    found = certificate.revoke(KNOWN, content, now=NOW)
+    found = revocation.revoke(KNOWN.packets, content, now=NOW)
     hold_same((found.fingerprint, found.revoked), (KNOWN.fingerprint, True))
     _read_again(found)
 

@@ -2,7 +2,10 @@
 
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,9 +13,12 @@ import pytest
 from components import needs
 from conftest import KINDS
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
+from release_service import signing_keys
+from release_service.db import signing_keys as rows
 from release_service.demo.gitlab import StandInGitLab
-from release_service.openpgp import armour
-from signatures import Gpg, forged
+from release_service.openpgp import armour, packets
+from release_service.openpgp import signature as signature_packet
+from signatures import ISSUER, PUBLIC_KEY, USER_ID, USER_ID_TAG, Gpg, forged, framed, sub
 from uploads import Environment
 
 pytestmark = pytest.mark.slow
@@ -33,8 +39,10 @@ def people(
 
 def keys_in(people: People) -> set[str]:
     """Whose forged keys the published keyring holds."""
-    packets = armour.read(people.uploads.read(KEYRING), armour.PUBLIC_KEY)
-    return {name for name in ("bob", "alice", "dora", "eric") if forged(name).body in packets}
+    if KEYRING not in people.uploads.stored():
+        return set()
+    published = armour.read(people.uploads.read(KEYRING), armour.PUBLIC_KEY)
+    return {name for name in ("bob", "alice", "dora", "eric") if forged(name).body in published}
 
 
 def gpgv(people: People, home: Path) -> "subprocess.CompletedProcess[str]":
@@ -55,6 +63,8 @@ def gpgv(people: People, home: Path) -> "subprocess.CompletedProcess[str]":
         needs("gpgv", "gpgv"),
         "--homedir",
         home,
+        "--status-fd",
+        "1",
         "--keyring",
         "./keyring.gpg",
         f"{NAME}.asc",
@@ -111,6 +121,92 @@ def test_what_has_signed_stays_in_it_and_a_revocation_is_seen_by_gpgv(people: Pe
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     assert "Good signature" in gpgv(people, home).stderr
+
+
+def test_who_is_blocked_is_not_in_it_and_is_back_when_the_block_is_lifted(people: People) -> None:
+    for module in ("gtk", "*"):
+        blocked = {"issuer": people.sso.issuer, "subject": "sub-bob", "reason": "compromised"}
+        assert people.ask("PUT", f"/api/v1/modules/{module}/block", "carol", blocked).is_success
+        assert KEYRING not in people.uploads.stored()
+        assert people.ask("DELETE", f"/api/v1/modules/{module}/block", "carol", blocked).is_success
+        assert keys_in(people) == {"bob"}
+
+
+BOUND = forged("bob").bind(forged("bob's subkey"))
+REVOKED = forged("bob").revoke(kind=0x28, data=forged("bob").signed_form + forged("bob's subkey").signed_form)
+
+
+def consented(people: People, data: bytes) -> None:
+    """Let bob's certificate be *data*, and sign at once."""
+    assert people.ask("POST", "/api/v1/keys", "bob", data).status_code == 201
+    assert people.ask("POST", f"/api/v1/keys/{fingerprint('bob')}/consent", "alice").is_success
+
+
+def test_a_strangers_copy_of_a_key_is_not_published(people: People, tmp_path: Path) -> None:
+    """Anybody may register an old copy of anybody's key, also before its owner does."""
+    name = "bob's second"
+    second, its = forged(name), forged("its subkey")
+    for stranger in ("mallory", "alice"):
+        assert people.ask("POST", "/api/v1/keys", stranger, second.certificate()).status_code == 201
+    assert people.ask("POST", "/api/v1/keys", "bob", second.certificate(second.bind(its))).status_code == 201
+    assert people.ask("POST", f"/api/v1/keys/{fingerprint(name)}/consent", "alice").is_success
+    assert people.ask("PUT", SIGNATURE, "bob", signature("its subkey")).status_code == 201
+    for bob in ("is there", "has left"):
+        home = tmp_path / bob
+        home.mkdir(mode=0o700)
+        assert "Good signature" in gpgv(people, home).stderr
+        people.ask("DELETE", "/api/v1/modules/gtk/maintainers/sub-bob", "carol")
+
+
+def test_an_old_copy_of_a_co_maintainer_keeps_no_newer_one_from_signing(people: People) -> None:
+    consented(people, forged("bob").certificate(BOUND))
+    assert people.ask("POST", "/api/v1/keys", "alice", forged("bob").certificate()).status_code == 201
+    assert people.ask("POST", f"/api/v1/keys/{fingerprint('bob')}/consent", "bob").is_success
+    assert people.ask("PUT", SIGNATURE, "bob", signature("bob's subkey")).status_code == 201
+
+
+def test_a_subkey_revoked_in_anybodys_copy_signs_nothing_and_is_published_as_revoked(
+    people: People, tmp_path: Path
+) -> None:
+    consented(people, forged("bob").certificate(BOUND))
+    assert people.ask("PUT", SIGNATURE, "bob", signature("bob's subkey")).status_code == 201
+    people.ask("DELETE", "/api/v1/modules/gtk/maintainers/sub-bob", "carol")
+    assert people.ask("POST", "/api/v1/keys", "mallory", forged("bob").certificate(BOUND + REVOKED)).is_success
+    signing_keys.keep_overdue(replace(people.uploads.parts.service, now=lambda: datetime.now(UTC) + timedelta(hours=1)))
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    assert "REVKEYSIG" in gpgv(people, home).stdout
+    people.maintain("gtk", "bob")
+    refused = people.ask("PUT", SIGNATURE, "bob", signature("bob's subkey"))
+    assert refused.json()["code"] == "signing_key_not_usable"
+
+
+def test_what_strangers_write_where_nobody_signs_is_not_published(people: People) -> None:
+    """The keyring stands on download.gnome.org: no text of somebody who has only handed a public key in."""
+    victim = forged("victim")
+    _, certification = packets.read(victim.certify(), 2)
+    said = signature_packet.read(certification.body)
+    open_ = sub(ISSUER, victim.fingerprint[-8:]) + sub(100, b"BUY THIS")
+    dirty = said.signed_part + len(open_).to_bytes(2, "big") + open_ + said.left + said.numbers
+    sent = framed(victim.body, PUBLIC_KEY) + framed(USER_ID, USER_ID_TAG) + framed(dirty)
+    assert b"BUY" in sent
+    assert people.ask("POST", "/api/v1/keys", "bob", sent).status_code == 201
+    assert people.ask("POST", f"/api/v1/keys/{fingerprint('victim')}/consent", "alice").is_success
+    published = armour.read(people.uploads.read(KEYRING), armour.PUBLIC_KEY)
+    assert (victim.body in published, b"BUY" in published) == (True, False)
+
+
+def test_it_is_put_together_once_when_the_indexes_are_written(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    keyring = rows.keyring
+
+    def counted(*given: Any) -> str:
+        built.append(given[1])
+        return keyring(*given)
+
+    monkeypatch.setattr(rows, "keyring", counted)
+    people.ask("POST", f"/api/v1/keys/{fingerprint('alice')}/consent", "bob")
+    assert built == ["gtk"]
 
 
 def test_a_module_whose_maintainers_have_no_keys_has_none(people: People) -> None:

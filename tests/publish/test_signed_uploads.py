@@ -168,3 +168,19 @@ def test_the_same_bytes_again_bring_a_signature_that_was_forgotten(people: Peopl
     assert [put(people).status_code, put(people, signature()).status_code] == [201, 200]
     assert people.uploads.read(ASC) == signature()
     assert f"{NAME}.asc".encode() in people.uploads.read(f"{DIRECTORY}/index.html")
+
+
+def test_any_maintainer_asks_for_signatures_and_only_an_administrator_does_without(people: People) -> None:
+    """Else whoever has taken one account over needs no key."""
+
+    def set_to(policy: str, who: str) -> int:
+        answer = people.ask("PATCH", "/api/v1/modules/gtk", who, {"signatures": policy})
+        if not answer.is_success:
+            assert (answer.json()["code"], "administrator" in answer.json()["next"]) == ("may_not_manage", True)
+        return answer.status_code
+
+    assert set_to("optional", "bob") == 403
+    assert set_to("required", "bob") == 200
+    assert [set_to(policy, who) for who in ("bob", "rita") for policy in ("optional", "")] == [403] * 4
+    assert set_to("required", "bob") == 200
+    assert [set_to(policy, "carol") for policy in ("optional", "")] == [200, 200]

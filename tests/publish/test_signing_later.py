@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from conftest import KINDS
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
+from release_service.db.tables import Maintainer
 from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import StoreUnavailable
 from release_service.publish import finish_signatures
@@ -52,6 +54,28 @@ def test_it_is_published_beside_the_tarball_and_the_indexes_name_it(people: Peop
     assert f"{NAME}.asc" in json.loads(people.uploads.read("sources/gtk/cache.json"))[3]["4.18"]
     row = people.uploads.audited()[-1]
     assert (row["act"], row["code"], row["subject"], row["version"]) == ("sign", "signed", "sub-bob", "4.18.1")
+
+
+def test_a_new_maintainer_with_an_old_key_waits_unless_an_administrator_has_named_them(people: People) -> None:
+    """Whoever has taken bob's account over would let somebody in whose key has waited long ago."""
+    gtk = "/api/v1/modules/gtk/maintainers"
+    assert people.ask("POST", gtk, "bob", {"subject": "sub-dora"}).is_success
+    refused = sign(people, signature("dora"), "dora")
+    assert (refused.status_code, refused.json()["code"]) == (403, "signing_key_waits")
+    since = datetime.now(UTC) + timedelta(hours=72)
+    assert f"may sign for gtk from {since:%F}" in refused.json()["detail"]
+    assert "administrator" in refused.json()["next"]
+    assert ASC not in people.uploads.stored()
+    assert people.ask("POST", gtk, "carol", {"subject": "sub-dora"}).json()["changes"]
+    assert sign(people, signature("dora"), "dora").status_code == 201
+
+
+def test_a_new_maintainer_signs_when_they_have_been_one_for_as_long_as_a_key_waits(people: People) -> None:
+    people.ask("POST", "/api/v1/modules/gtk/maintainers", "bob", {"subject": "sub-dora"})
+    with people.uploads.parts.service.transactions.begin() as session:
+        for maintainer in session.scalars(select(Maintainer).where(~Maintainer.by_administrator)):
+            maintainer.created_at -= timedelta(hours=73)
+    assert sign(people, signature("dora"), "dora").status_code == 201
 
 
 def test_the_same_signature_again_is_good_and_another_is_refused(people: People) -> None:

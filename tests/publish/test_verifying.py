@@ -16,6 +16,7 @@ from release_service import paths, verify
 from release_service.db import follow_ups
 from release_service.db.tables import FollowUp, ReleaseSignature
 from release_service.demo.gitlab import StandInGitLab
+from release_service.signing import Moment
 from release_service.store.local import LocalStore
 from release_service.verify import BEGINNING, Scope, Verified
 from uploads import Environment, Uploads
@@ -52,7 +53,9 @@ def local(environment_of: Callable[[str], Environment], gitlab: StandInGitLab) -
 def verified(uploads: Uploads, scope: Scope, *, later: timedelta = timedelta(0)) -> Iterator[Verified]:
     service = uploads.parts.service
     yield from verify.published(service.transactions, service.store, scope, BEGINNING, 1)
-    yield from verify.indexes(service.transactions, service.store, scope, service.now() + later, 1)
+    yield from verify.indexes(
+        service.transactions, service.store, scope, Moment(service.signing, service.now() + later), 1
+    )
 
 
 def findings(uploads: Uploads, scope: Scope | None = None, *, later: timedelta = timedelta(0)) -> Findings:
@@ -288,7 +291,7 @@ def test_a_release_that_comes_while_the_indexes_are_read_is_no_finding(local: tu
         assert uploads.post(NEXT, a_tarball(NEXT)).status_code == 201
 
     store = Meanwhile(root, publish)
-    for found in verify.indexes(service.transactions, store, Scope(), service.now(), 1):
+    for found in verify.indexes(service.transactions, store, Scope(), Moment(service.signing, service.now()), 1):
         assert (found.findings, found.pending) == ([], "")
     assert NEXT in "".join(uploads.stored())
 

@@ -92,7 +92,7 @@ BAD: dict[str, tuple[type[Refused], str, bytes]] = {
     "empty-line-before": (BadSignature, "ARMOUR", b"\n" + TEXT.encode()),
     "control-character-in-the-armour": (BadSignature, "ARMOUR", armoured(head="Comment: \x1b[2J\n\n")),
     "nul-after-the-armour": (BadSignature, "ARMOUR", TEXT.encode() + b"\x00"),
-    "not-ascii-in-the-armour": (BadSignature, "ARMOUR", armoured(head="Comment: Jürgen\n\n")),
+    "not-ascii-in-the-armour": (BadSignature, "ARMOUR", armoured(head="Version: Jürgen\n\n")),
     "status-line-as-header": (BadSignature, "ARMOUR", armoured(head="[GNUPG:] GOODSIG 1\n\n")),
     "unknown-header": (BadSignature, "ARMOUR", armoured(head="X-Trust: ultimate\n\n")),
     "hash-header": (BadSignature, "ARMOUR", armoured(head="Hash: SHA512\n\n")),

@@ -1,20 +1,36 @@
 """Signing keys over HTTP: registered, consented to, renewed, revoked, removed; and who is told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from conftest import KINDS
 from registry import People, make_people
 from release_service import signing_keys
-from release_service.db.tables import Mail, Maintainer, Person
+from release_service.db import signing_keys as rows
+from release_service.db.tables import Mail, Maintainer, Person, SigningKey
 from release_service.demo.gitlab import StandInGitLab
-from signatures import BORN, CREATED, KEY_EXPIRES, NOW, SIGNED, ForgedKey, Gpg, forged, framed, seconds, sub
+from signatures import (
+    BORN,
+    CREATED,
+    EXPIRES,
+    KEY_EXPIRES,
+    NOW,
+    SHA1,
+    SIGNED,
+    ForgedKey,
+    Gpg,
+    forged,
+    framed,
+    seconds,
+    sub,
+)
 from uploads import Environment
 
 pytestmark = pytest.mark.slow
@@ -114,10 +130,60 @@ def test_whom_the_owner_has_let_in_yesterday_does_not_consent(people: People) ->
     people.ask("POST", KEYS, "bob", key())
     refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock")
     assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    age(people, 4)
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock").status_code == 200
+
+
+def age(people: People, days: float) -> None:
+    """Let those whom no administrator has named have been maintainers for so many days more."""
     with people.uploads.parts.service.transactions.begin() as session:
         for maintainer in session.scalars(select(Maintainer).where(~Maintainer.by_administrator)):
-            maintainer.created_at -= timedelta(days=4)
-    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "sock").status_code == 200
+            maintainer.created_at -= timedelta(days=days)
+
+
+def test_nobody_lets_the_owner_into_a_module_of_their_own_to_consent(people: People) -> None:
+    """Mallory has taken bob's account over, and has a module of her own for long."""
+    people.maintain("eog", "mallory")
+    assert people.ask("POST", "/api/v1/modules/eog/maintainers", "mallory", {"subject": "sub-bob"}).is_success
+    people.ask("POST", KEYS, "bob", key())
+    assert people.ask("GET", KEYS, "mallory").json()["to_consent"] == []
+    refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "mallory")
+    assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    assert states(people) == [("waiting", [fingerprint()])]
+    age(people, 4)
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "mallory").is_success
+
+
+@pytest.mark.parametrize("module", ["gtk", "*"])
+def test_who_is_blocked_consents_to_nothing(people: People, module: str) -> None:
+    blocked = {"issuer": people.sso.issuer, "subject": "sub-alice", "reason": "compromised"}
+    people.ask("POST", KEYS, "bob", key())
+    assert people.ask("PUT", f"/api/v1/modules/{module}/block", "carol", blocked).is_success
+    refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    assert (refused.status_code, refused.json()["code"]) == (403, "may_not_consent")
+    assert people.ask("GET", KEYS, "alice").json()["to_consent"] == []
+    assert states(people) == [("waiting", [fingerprint()])]
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "dora").is_success
+
+
+def test_a_consent_holds_for_the_key_that_was_looked_at_and_not_for_what_became_of_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has taken bob's account over adds a subkey at the moment that alice consents."""
+    people.ask("POST", KEYS, "bob", key())
+    lock = rows.lock_owners
+
+    def wait(session: Session, person_ids: Iterable[int]) -> None:
+        """Get the lock when bob's change, which had it, is committed."""
+        lock(session, person_ids)
+        session.execute(update(SigningKey).values(added_at=datetime.now(UTC) + timedelta(seconds=1)))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "lock_owners", wait)
+        refused = people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+    assert states(people) == [("waiting", [fingerprint()])]
+    assert people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice").is_success
 
 
 def test_a_revocation_is_taken_from_the_certificate_that_carries_it_and_for_ever(people: People) -> None:
@@ -158,6 +224,94 @@ def test_a_revocation_by_another_key_revokes_nothing(people: People) -> None:
     assert people.ask("POST", KEYS, "bob", forged("eve").revoke()).json()["code"] == "not_found"
     assert people.ask("GET", KEYS, "bob").json()["keys"][0]["state"] == "waiting"
     assert mails(people) == []
+
+
+def offline(*after: bytes) -> bytes:
+    """Return the certificate of bob's that signs with subkeys alone."""
+    bob = forged("bob")
+    return bob.certificate(*after, certification=bob.certify(flags=b"\x01"))
+
+
+def revoked(subkey: str) -> bytes:
+    """Return the subkey of bob's, and his revocation of it."""
+    bob, sub_ = forged("bob"), forged(subkey)
+    return bob.bind(sub_) + bob.revoke(kind=0x28, data=bob.signed_form + sub_.signed_form)
+
+
+def states(people: People, who: str = "bob") -> list[tuple[str, list[str]]]:
+    """The states of *who*'s keys, and what of them may sign."""
+    keys = people.ask("GET", KEYS, who).json()["keys"]
+    return [(found["state"], found["signing_fingerprints"]) for found in keys]
+
+
+def test_the_revocation_of_the_only_subkey_that_signs_is_taken(people: People) -> None:
+    people.ask("POST", KEYS, "bob", offline(forged("bob").bind(forged("bob's subkey"))))
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    taken = people.ask("POST", KEYS, "bob", offline(revoked("bob's subkey")))
+    assert taken.status_code == 200, taken.text
+    assert states(people) == [("expired", [])]
+
+
+def test_a_new_subkey_that_has_expired_does_not_come_in_with_the_revocation_of_another(people: People) -> None:
+    """Extended later, it would sign without having waited."""
+    bob, other = forged("bob"), forged("bob's other")
+    people.ask("POST", KEYS, "bob", offline(bob.bind(forged("bob's subkey"))))
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    past = bob.bind(other, sub(KEY_EXPIRES, (86400).to_bytes(4, "big")))
+    assert people.ask("POST", KEYS, "bob", offline(revoked("bob's subkey"), past)).status_code == 200
+    assert states(people) == [("expired", [])]
+    extended = people.ask("POST", KEYS, "bob", offline(revoked("bob's subkey"), bob.bind(other)))
+    assert (extended.status_code, extended.json()["state"]) == (201, "waiting")
+
+
+def test_an_end_that_was_moved_into_the_past_is_taken(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", f"{KEYS}/{fingerprint()}/consent", "alice")
+    shorter = forged("bob").certificate(certification=expiring_on(forged("bob"), -1))
+    taken = people.ask("POST", KEYS, "bob", shorter)
+    assert (taken.status_code, taken.json()["state"]) == (200, "expired"), taken.text
+    people.ask("DELETE", f"{KEYS}/{fingerprint()}", "bob")
+    back = people.ask("POST", KEYS, "bob", shorter)
+    assert (back.status_code, "[EXPIRED]" in back.json()["detail"]) == (422, True)
+
+
+UNREADABLE: dict[str, bytes] = {
+    "a user id that has expired": forged("bob").certify(sub(EXPIRES, b"\x00\x00\x01\x00")),
+    "no user id": b"",
+    "a user id with control characters": forged("bob").certify(user_id=b"\x1b[2J"),
+    "a subkey bound with SHA-1": forged("bob").certify() + forged("bob").bind(forged("bob's subkey"), digest=SHA1),
+    "a forged revocation before it": b"",
+}
+
+
+@pytest.mark.parametrize("beside", UNREADABLE)
+def test_a_revocation_is_taken_whatever_stands_beside_it(people: People, beside: str) -> None:
+    bob = forged("bob")
+    people.ask("POST", KEYS, "bob", key())
+    forgery = bob.revoke(data=b"something else") if beside.startswith("a forged") else b""
+    sent = bob.certificate(certification=UNREADABLE[beside], direct=forgery + bob.revoke())
+    answer = people.ask("POST", KEYS, "bob", sent)
+    assert (answer.status_code, answer.json().get("state")) == (200, "revoked"), answer.text
+
+
+def test_a_subkey_that_one_person_has_revoked_signs_for_nobody(people: People) -> None:
+    """Two have registered the same certificate: the revocation proves itself, whoever brings it."""
+    bound = forged("bob").certificate(forged("bob").bind(forged("bob's subkey")))
+    for who in ("dora", "bob"):
+        people.ask("POST", KEYS, who, bound)
+    mails(people)
+    assert people.ask("POST", KEYS, "bob", forged("bob").certificate(revoked("bob's subkey"))).status_code == 200
+    assert states(people, "dora") == [("waiting", [fingerprint()])]
+    assert ("dora", "The signing key of dora was renewed") in mails(people)
+    back = people.ask("POST", KEYS, "eric", bound)
+    assert (back.status_code, "[OLDER]" in back.json()["detail"]) == (422, True)
+
+
+def test_who_registers_a_revoked_key_anew_is_refused(people: People) -> None:
+    people.ask("POST", KEYS, "bob", key())
+    people.ask("POST", KEYS, "bob", forged("bob").revoke())
+    back = people.ask("POST", KEYS, "dora", key())
+    assert (back.status_code, back.json()["code"]) == (422, "certificate_not_usable")
 
 
 def test_a_revoked_subkey_does_not_come_back_with_an_older_copy(people: People) -> None:
