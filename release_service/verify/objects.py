@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from release_service import documents, paths
-from release_service.db import Transactions, releases
+from release_service.db import Transactions, follow_ups, releases
 from release_service.db.releases import Place
 from release_service.db.tables import Release
 from release_service.errors import NotFound, shown
@@ -52,26 +52,25 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
     def kind(key: str) -> Kind:
         return Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT
 
-    alternatives = _alternatives(release)
+    alternatives = [_expected(release)]
     findings = compare(store, alternatives, kind)
     for _ in range(LOOKS - 1):
         if not findings:
             break
-        # A signature may have come since its row was read.
+        # A signature may have come since its row was read; release.json tells of it when the promise is kept.
         with transactions.read() as session:
             now = releases.find(session, name) or release
-        alternatives = _alternatives(now)
+            is_promised = follow_ups.is_open(session, follow_ups.INDEX, name.module)
+        alternatives = [_expected(now), *([_untold(now)] if is_promised and now.signature else [])]
         findings = compare(store, alternatives, kind)
     return Verified(len(alternatives[0]), size(alternatives[0]), findings, _place(release), name.release)
 
 
-def _alternatives(release: Release) -> list[Expected]:
-    """Return what may be there: while a signature is being added, it and what tells of it may be there, or not yet."""
-    if release.signature is None or release.signature.published_at is not None:
-        return [_expected(release)]
+def _untold(release: Release) -> Expected:
+    """Return what may be there until release.json tells of the signature."""
     signed = _expected(release)
     release.signature = None
-    return [_expected(release), signed]
+    return {**signed, **_expected(release)}
 
 
 def _expected(release: Release) -> Expected:

@@ -230,18 +230,19 @@ def test_a_keyring_may_be_the_one_of_when_it_was_written(people: People) -> None
     assert findings(people.uploads) == set()
 
 
-@pytest.mark.parametrize("is_stored", [False, True])
-def test_a_signature_that_is_being_added_may_be_there_or_not_yet(people: People, *, is_stored: bool) -> None:
+@pytest.mark.parametrize("state", ["taken", "stored", "published"])
+def test_a_signature_that_is_being_added_may_be_there_or_not_yet(people: People, state: str) -> None:
     before = {key: people.uploads.read(key) for key in people.uploads.stored() if is_index(key) or key == RELEASE_JSON}
     assert people.ask("PUT", SIGNATURE, "bob", signature()).status_code == 201
     assert findings(people.uploads) == set()
-    signed = people.uploads.read(RELEASE_JSON)
     for key, content in before.items():
         put(people.uploads, key, content)
-    change(people.uploads, update(ReleaseSignature).values(published_at=None))
-    if is_stored:
-        put(people.uploads, RELEASE_JSON, signed)
+    if state == "published":
+        assert ("wrong_content", RELEASE_JSON) in findings(people.uploads)
+        change(people.uploads, update(FollowUp).values(kept_at=None))
     else:
+        change(people.uploads, update(ReleaseSignature).values(published_at=None))
+    if state == "taken":
         people.uploads.parts.service.store.remove(ASC)
     assert findings(people.uploads) == set()
     put(people.uploads, RELEASE_JSON, b"{}")
