@@ -11,6 +11,7 @@ import os
 import ssl
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import SplitResult, quote, urlsplit
@@ -115,4 +116,10 @@ def code(error: ClientError) -> str:
 
 def trusted() -> ssl.SSLContext:
     """Trust whom boto3 trusts: a private S3 often has a private authority."""
-    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE"))
+    return _trusting(os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE"))
+
+
+@cache
+def _trusting(cafile: str | None) -> ssl.SSLContext:
+    """Read the authorities once: there are more than a hundred."""
+    return ssl.create_default_context(cafile=cafile)
