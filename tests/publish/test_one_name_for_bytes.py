@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+import pytest
 from sqlalchemy import update
 
 from builders import a_tarball
@@ -16,6 +17,8 @@ from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import DigestKnown
 from release_service.tarball import TarballName
 from uploads import Environment, Uploads, make_uploads
+
+pytestmark = pytest.mark.slow
 
 NAME, OTHER_MODULE, OTHER_VERSION = "gtk-4.18.1.tar.xz", "glib-4.18.1.tar.xz", "gtk-4.18.2.tar.xz"
 GOOD = a_tarball(NAME)

@@ -12,6 +12,8 @@ from builders import a_tarball, compress, tar
 from release_service import errors
 from uploads import Uploads
 
+pytestmark = pytest.mark.slow
+
 NAME = "gtk-4.18.1.tar.xz"
 GOOD = a_tarball(NAME)
 

@@ -3,6 +3,7 @@
 import json
 import zlib
 
+import pytest
 from sqlalchemy import select
 
 from archives import COMPRESS, END, file, symlink
@@ -11,6 +12,8 @@ from release_service import checksum
 from release_service.db.releases import LISTING
 from release_service.db.tables import ReleaseText
 from uploads import Uploads
+
+pytestmark = pytest.mark.slow
 
 NEWS_48_0 = "48.0\n====\n\n* Hello\n* World\n"
 NEWS_48_1 = "48.1\n====\n\n* Hello again\n* Universe\n\n" + NEWS_48_0

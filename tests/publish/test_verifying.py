@@ -21,6 +21,8 @@ from release_service.store.local import LocalStore
 from release_service.verify import BEGINNING, Scope, Verified
 from uploads import Environment, Uploads
 
+pytestmark = pytest.mark.slow
+
 NEXT = "gtk-4.18.2.tar.xz"
 KEYRING = "sources/gtk/gtk.keyring.asc"
 LATEST = f"{DIRECTORY}/LATEST-IS-4.18.1"

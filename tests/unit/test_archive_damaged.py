@@ -3,6 +3,7 @@
 import io
 import tarfile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from release_service.archive import Limits, xz
 from release_service.archive.rules import Contents
 from release_service.archive.tar import Reader
 from release_service.errors import BadArchive
+
+pytestmark = pytest.mark.slow
 
 XZ_FILES = [
     content
