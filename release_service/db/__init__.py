@@ -8,8 +8,9 @@ the transactions.
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import CursorResult, Delete, Engine, Update, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -101,3 +102,8 @@ class Transactions:
                 connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
             raise DatabaseUnavailable("The database does not answer.") from error
+
+
+def changed(session: Session, statement: Update | Delete) -> int:
+    """Execute *statement*; return how many rows it has changed."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount

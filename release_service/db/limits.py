@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from release_service.db import changed
 from release_service.db.tables import RateCount, Switch, UploadLease
 
 LEASE_S = 120
@@ -84,5 +85,4 @@ def switch_off(session: Session, name: str, reason: str, now: datetime) -> None:
 
 def switch_on(session: Session, name: str) -> bool:
     """Switch *name* on; return whether it was off."""
-    done = session.execute(delete(Switch).where(Switch.name == name))
-    return done.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    return changed(session, delete(Switch).where(Switch.name == name)) == 1

@@ -8,6 +8,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
+from release_service.db import changed
 from release_service.db.tables import Block, Maintainer, Module, Person, Publisher
 from release_service.errors import CaseTwin, NotFound, shown
 
@@ -182,10 +183,8 @@ def confirm(  # noqa: PLR0913 - what names a project
 
 def unpin(session: Session, module: Module, project_id: str) -> bool:
     """Take the project's right away; return whether it had it."""
-    done = session.execute(
-        delete(Publisher).where(Publisher.module_id == module.id, Publisher.project_id == project_id)
-    )
-    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+    theirs = Publisher.module_id == module.id, Publisher.project_id == project_id
+    return changed(session, delete(Publisher).where(*theirs)) > 0
 
 
 def add_maintainer(
@@ -204,16 +203,13 @@ def add_maintainer(
 
 def _confirm_maintainer(session: Session, module: Module, person: Person) -> bool:
     theirs = Maintainer.module_id == module.id, Maintainer.person_id == person.id, ~Maintainer.by_administrator
-    done = session.execute(update(Maintainer).where(*theirs).values(by_administrator=True))
-    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+    return changed(session, update(Maintainer).where(*theirs).values(by_administrator=True)) > 0
 
 
 def remove_maintainer(session: Session, module: Module, person: Person) -> bool:
     """Take the person's right away; return whether they had it."""
-    done = session.execute(
-        delete(Maintainer).where(Maintainer.module_id == module.id, Maintainer.person_id == person.id)
-    )
-    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+    theirs = Maintainer.module_id == module.id, Maintainer.person_id == person.id
+    return changed(session, delete(Maintainer).where(*theirs)) > 0
 
 
 def block(  # noqa: PLR0913 - what a block is
@@ -246,15 +242,13 @@ def block(  # noqa: PLR0913 - what a block is
 
 def unblock(session: Session, module: Module | None, issuer: str, subject: str, *, by_administrator: bool) -> bool:
     """Lift the block of that kind; return whether there was one."""
-    done = session.execute(
-        delete(Block).where(
-            Block.module_id == module.id if module else Block.module_id.is_(None),
-            Block.issuer == issuer,
-            Block.subject == subject,
-            Block.by_administrator == by_administrator,
-        )
+    this = (
+        Block.module_id == module.id if module else Block.module_id.is_(None),
+        Block.issuer == issuer,
+        Block.subject == subject,
+        Block.by_administrator == by_administrator,
     )
-    return done.rowcount > 0  # type: ignore[attr-defined,no-any-return]
+    return changed(session, delete(Block).where(*this)) > 0
 
 
 def lock(session: Session, module: Module) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
+from release_service.db import changed
 from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText, TokenUse
 from release_service.errors import DigestKnown, TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
@@ -177,10 +178,8 @@ def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
 
 def publish(session: Session, release: Release, now: datetime) -> bool:
     """Make *release* public; return whether it was this call that did."""
-    done = session.execute(
-        update(Release).where(Release.id == release.id, Release.published_at.is_(None)).values(published_at=now)
-    )
-    return done.rowcount == 1  # type: ignore[attr-defined,no-any-return]
+    hidden = Release.id == release.id, Release.published_at.is_(None)
+    return changed(session, update(Release).where(*hidden).values(published_at=now)) == 1
 
 
 def is_first_of_module(session: Session, release: Release) -> bool:
