@@ -62,7 +62,8 @@ class _GzipDecoder:
 @cache
 def _zstd_library() -> Any:
     try:
-        from compression import zstd  # type: ignore[import-not-found] # noqa: PLC0415
+        # Of the standard library from Python 3.14 on, which mypy does not read here.
+        from compression import zstd  # type: ignore[import-not-found] # noqa: PLC0415 - as below
     except ImportError:
         from backports import zstd  # noqa: PLC0415 - only where an instance enables it
     return zstd

@@ -74,7 +74,7 @@ class Inspecting:
     def _tell(self, line: bytes) -> None:
         # A process that has refused already listens no more; its answer is waiting.
         with contextlib.suppress(BrokenPipeError):
-            os.write(self._process.stdin.fileno(), line)  # type: ignore[union-attr]
+            os.write(self._process.stdin.fileno(), line)  # type: ignore[union-attr] # we asked for a pipe
 
 
 class Inspector:

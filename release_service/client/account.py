@@ -107,7 +107,7 @@ def _revoke(known: SignIn, refresh: str) -> str:
             issuer = Issuer(http, known.issuer, known.client_id)
             if not issuer.offers("revocation_endpoint"):
                 return "it does not offer that."
-            reply = issuer.post("revocation_endpoint", token=refresh, token_type_hint="refresh_token")  # noqa: S106
+            reply = issuer.post("revocation_endpoint", token=refresh, token_type_hint="refresh_token")  # noqa: S106 - RFC 7009's word
     except Failure as failure:
         return failure.lines[0]
     return "" if reply.is_success else f"{reply.reason}."

@@ -67,8 +67,7 @@ def judged_inside(verdict: Verdict, file: Path) -> Verdict:
 
 def _inspected(name: TarballName, file: Path) -> tuple[list[Verdict], list[Verdict]]:
     """Return what is wrong inside, and what is odd, in the form of the service's reasons."""
-    # Late: it brings asyncio along, and the other commands start without.
-    from release_service.archive.inspector import Inspecting  # noqa: PLC0415
+    from release_service.archive.inspector import Inspecting  # noqa: PLC0415 - brings asyncio: others start without
 
     try:
         with file.open("rb") as tarball:

@@ -56,8 +56,8 @@ class RefreshTokens:
 
 
 def _keyring() -> ModuleType:
-    """Return the library.  Late: it looks for backends when it is imported, and a CI job needs none."""
-    import keyring  # noqa: PLC0415
+    """Return the library."""
+    import keyring  # noqa: PLC0415 - looks for backends when it is imported, and a CI job needs none
 
     return keyring
 

@@ -144,7 +144,7 @@ def _check(base: str, home: Path) -> int:
             content = httpx2.get(f"{base}/sources/{module.NAME}/{path}").raise_for_status().content
             (downloads / Path(path).name).write_bytes(content)
     sums = sorted(path.name for path in downloads.glob("*.sha256sum"))
-    return subprocess.run(["sha256sum", "-c", *sums], cwd=downloads, check=False).returncode  # noqa: S603, S607
+    return subprocess.run(["sha256sum", "-c", *sums], cwd=downloads, check=False).returncode  # noqa: S603, S607 - a reader's
 
 
 def _free(port: int) -> int:

@@ -53,11 +53,10 @@ def configure(home: Path, port: int, web_callback: str) -> None:
 
 def serve(home: Path, port: int) -> None:
     """Serve what is configured in *home*, until the process is ended."""
-    # Late: only who plays the issuer needs one.
-    from nanoidp.app import create_app  # noqa: PLC0415
-    from werkzeug.exceptions import NotFound  # noqa: PLC0415
-    from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415
-    from werkzeug.serving import make_server  # noqa: PLC0415
+    from nanoidp.app import create_app  # noqa: PLC0415 - only who plays the issuer needs it
+    from werkzeug.exceptions import NotFound  # noqa: PLC0415 - only who plays the issuer needs it
+    from werkzeug.middleware.dispatcher import DispatcherMiddleware  # noqa: PLC0415 - only who plays the issuer needs it
+    from werkzeug.serving import make_server  # noqa: PLC0415 - only who plays the issuer needs it
 
     # nanoidp logs user codes, and a request's line may hold an authorization code.
     logging.disable(logging.CRITICAL)

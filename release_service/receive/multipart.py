@@ -109,7 +109,7 @@ async def _events(stream: AsyncIterator[bytes], boundary: bytes) -> AsyncIterato
     pushed = _Pushed()
     parser = MultipartParser(
         boundary,
-        pushed.callbacks(),  # type: ignore[arg-type]
+        pushed.callbacks(),  # type: ignore[arg-type] # a subset, which it takes
         # Ours is the stricter cap, and says what is wrong.
         max_header_count=_HEADER_BYTES,
         max_header_size=2 * _HEADER_BYTES,

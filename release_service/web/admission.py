@@ -36,7 +36,7 @@ async def admitted(
 
     Raises NotAuthorized, TooManyRequests.
     """
-    grant, lease = await run_in_threadpool(_admit, request, uploader, name, is_signed)
+    grant, lease = await run_in_threadpool(_admit, request, uploader, name, is_signed=is_signed)
     parts = parts_of(request)
     renewing = asyncio.create_task(_renew(parts, lease))
     try:
@@ -46,7 +46,7 @@ async def admitted(
         await run_in_threadpool(_end, parts, lease)
 
 
-def _admit(request: Request, uploader: Proven, name: TarballName, is_signed: bool | None) -> tuple[Grant, str]:  # noqa: FBT001
+def _admit(request: Request, uploader: Proven, name: TarballName, *, is_signed: bool | None) -> tuple[Grant, str]:
     parts, address, request_id = parts_of(request), address_of(request), request.state.request_id
     with parts.service.transactions.begin() as session:
         grant = authorize(session, uploader, name, parts.service.policy, request_id, is_signed=is_signed)

@@ -24,7 +24,7 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # asyncio gives no other one
         """Wait for the first header."""
         super().connection_made(transport)
         self._expect_header()
