@@ -17,6 +17,7 @@ from structlog import PrintLoggerFactory
 
 import components
 from persons import StandInSso
+from registry import People, make_signers
 from release_service.demo.gitlab import StandInGitLab
 from signatures import Gpg, gpg_home
 from uploads import Environment, Uploads, make_uploads
@@ -134,4 +135,13 @@ def environment_of(
 def uploads(request: pytest.FixtureRequest, environment_of: Callable[[str], Environment]) -> Iterator[Uploads]:
     """A migrated, empty service of each kind."""
     with make_uploads(environment_of(request.param), request.getfixturevalue("gitlab")) as made:
+        yield made
+
+
+@pytest.fixture(params=KINDS)
+def signers(
+    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
+) -> Iterator[People]:
+    """A service of each kind with people who sign: registry.make_signers says who."""
+    with make_signers(environment_of(request.param), gitlab) as made:
         yield made

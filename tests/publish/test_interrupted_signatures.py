@@ -1,13 +1,12 @@
 """A signature that was taken, and whose sender's attempt then died: finished or taken back, not told of before."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conftest import KINDS
 from registry import (
     ASC,
     DIRECTORY,
@@ -17,29 +16,23 @@ from registry import (
     assert_consistent,
     fingerprint,
     interrupted,
-    make_signers,
     put,
     signature,
 )
-from release_service.demo.gitlab import StandInGitLab
 from release_service.publish import Service, finish_signatures
 from release_service.worker import Worker
 from signatures import forged
-from uploads import Environment
 
 pytestmark = pytest.mark.slow
 
 SIGNATURE = "/api/v1/releases/gtk/4.18.1/signature"
 
 
-@pytest.fixture(params=KINDS)
-def people(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
-) -> Iterator[People]:
+@pytest.fixture
+def people(signers: People) -> People:
     """Bob and alice sign for gtk."""
-    with make_signers(environment_of(request.param), gitlab) as made:
-        assert made.ask("POST", f"/api/v1/keys/{fingerprint('alice')}/consent", "bob").is_success
-        yield made
+    assert signers.ask("POST", f"/api/v1/keys/{fingerprint('alice')}/consent", "bob").is_success
+    return signers
 
 
 def is_revoked(people: People) -> None:

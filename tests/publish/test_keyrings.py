@@ -1,7 +1,6 @@
 """The keyring of a module in the tree: with it, and gpg alone, anybody verifies a published signature."""
 
 import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,15 +10,12 @@ from uuid import uuid4
 import pytest
 
 from components import needs
-from conftest import KINDS
-from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
+from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, signature
 from release_service import signing_keys
 from release_service.db import signing_keys as rows
-from release_service.demo.gitlab import StandInGitLab
 from release_service.openpgp import armour, packets
 from release_service.openpgp import signature as signature_packet
 from signatures import ISSUER, PUBLIC_KEY, USER_ID, USER_ID_TAG, Gpg, forged, framed, sub
-from uploads import Environment
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +23,11 @@ KEYRING = "sources/gtk/gtk.keyring.asc"
 SIGNATURE = "/api/v1/releases/gtk/4.18.1/signature"
 
 
-@pytest.fixture(params=KINDS)
-def people(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
-) -> Iterator[People]:
+@pytest.fixture
+def people(signers: People) -> People:
     """CI has published gtk; bob may sign for it, alice's key is new."""
-    with make_signers(environment_of(request.param), gitlab) as made:
-        assert made.uploads.post(NAME, GOOD).status_code == 201
-        yield made
+    assert signers.uploads.post(NAME, GOOD).status_code == 201
+    return signers
 
 
 def keys_in(people: People) -> set[str]:

@@ -2,31 +2,25 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
 
-from conftest import KINDS
-from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
-from release_service.demo.gitlab import StandInGitLab
+from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, signature
 from release_service.openpgp import armour
 from signatures import NOW, SHA1, SIGNED, forged, framed, seconds, sub
-from uploads import Environment
 
 pytestmark = pytest.mark.slow
 
 BAD_POLICY = "signature_required"
 
 
-@pytest.fixture(params=KINDS)
-def people(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
-) -> Iterator[People]:
+@pytest.fixture
+def people(signers: People) -> People:
     """Bob signs for gtk."""
-    with make_signers(environment_of(request.param), gitlab) as made:
-        yield made
+    return signers
 
 
 def post(people: People, *fields: tuple[str, Any]) -> httpx2.Response:

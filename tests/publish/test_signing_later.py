@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,16 +10,13 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from conftest import KINDS
-from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, make_signers, signature
+from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, signature
 from release_service.db.tables import Maintainer
-from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import StoreUnavailable
 from release_service.publish import finish_signatures
 from release_service.store import Document
 from release_service.store.local import LocalStore
 from signatures import NOW, SHA1, forged, seconds, sub
-from uploads import Environment
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +24,11 @@ SIGNATURE = "/api/v1/releases/gtk/4.18.1/signature"
 LATER = [forged("bob").names_itself, sub(2, seconds(NOW))]
 
 
-@pytest.fixture(params=KINDS)
-def people(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
-) -> Iterator[People]:
+@pytest.fixture
+def people(signers: People) -> People:
     """CI has published gtk, which bob may sign for."""
-    with make_signers(environment_of(request.param), gitlab) as made:
-        assert made.uploads.post(NAME, GOOD).status_code == 201
-        yield made
+    assert signers.uploads.post(NAME, GOOD).status_code == 201
+    return signers
 
 
 def sign(people: People, sent: bytes | None = None, who: str = "bob") -> httpx2.Response:

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import delete, update
 
 from builders import a_tarball
-from conftest import KINDS
 from registry import ASC, DIRECTORY, GOOD, NAME, People, make_signers, signature
 from release_service import paths, verify
 from release_service.db import follow_ups
@@ -32,14 +31,11 @@ INDEXES = ["cache.json", "gtk.keyring.asc", "index.html", "4.18/index.html", "4.
 Findings = set[tuple[str, str]]
 
 
-@pytest.fixture(params=KINDS)
-def people(
-    request: pytest.FixtureRequest, environment_of: Callable[[str], Environment], gitlab: StandInGitLab
-) -> Iterator[People]:
+@pytest.fixture
+def people(signers: People) -> People:
     """CI has published gtk; bob may sign for it, alice's key is new."""
-    with make_signers(environment_of(request.param), gitlab) as made:
-        assert made.uploads.post(NAME, GOOD).status_code == 201
-        yield made
+    assert signers.uploads.post(NAME, GOOD).status_code == 201
+    return signers
 
 
 @pytest.fixture
