@@ -2,7 +2,7 @@
 
 ::
 
-    request headers -- authenticate  identity/   a GitLab CI token proves an Uploader
+    request headers -- authenticate  identity/   a CI job's token, or a person's, proves an Uploader
     name ------------- authorize     authorize   Uploader + name -> Grant       (before the tarball's bytes)
     request body ----- receive       receive/    capped, timed, hashed, into a private file without a name
                        stage         store/      on their way to the store, not readable there
@@ -10,14 +10,15 @@
                                      signing     the signature, if one came along: good, by a maintainer's key
                        claim         db/releases one row takes (module, version): two uploads cannot race
                        store         store/      tarball, then news, then checksum file and release.json
-                       publish       db/releases ONE commit: public + the promised follow-ups
-    follow-ups         tried once here; what is open is kept by the next upload of the same bytes
-                       index         index/      LATEST-IS, HTML, cache.json last
+                       publish       db/releases ONE commit: public + .asc + the promised follow-ups
+    follow-ups         tried once here; what is open is kept by the same bytes again, or the worker
+                       index         index/      keyring, LATEST-IS, HTML, cache.json last
     201 <------------- when the index is readable
 
 What a death leaves: before *claim* nothing; after *claim* a row that the same bytes finish, while
-other bytes are refused; after *publish* a promise that the same bytes, or the module's next
-release, keep.  A stored file may be reachable by its exact URL before *publish*; no index names it.
+other bytes are refused; of a signature a row that the same one, or the worker, finishes; after
+*publish* a promise that the same bytes, the module's next release, or the worker keep.  A stored
+file may be reachable by its exact URL before *publish*; no index names it.
 """
 
 from collections.abc import Callable

@@ -96,7 +96,8 @@ class Settings(BaseSettings):
         default="optional", pattern="^(optional|required)$", description="The policy of modules that have none"
     )
     signing_key_cooling_s: Seconds = Field(
-        default=72 * 3600, description="How long a new key may not sign, unless another maintainer consents"
+        default=72 * 3600,
+        description="How long a new key may not sign, unless another maintainer consents; and a new maintainer's key",
     )
     signature_max_age_s: Seconds = Field(
         default=30 * 24 * 3600, description="How long ago a signature may have been made when it is sent"

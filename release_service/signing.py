@@ -35,8 +35,8 @@ _NEWCOMER = (
 class SigningRules:
     """What this instance asks for.
 
-    A new key waits for `cooling` before it may sign, unless another maintainer consents; a
-    signature was made not longer than `longest_ago` before it is sent (threat G7).
+    A new key waits for `cooling` before it may sign, unless another maintainer consents; a new maintainer's
+    waits as long, whoever consents.  A signature was made not longer than `longest_ago` before it is sent (threat G7).
     """
 
     cooling: timedelta = timedelta(hours=72)

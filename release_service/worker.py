@@ -1,4 +1,7 @@
-"""Does what may wait: the audit's chain, mail, warnings, forgetting what is over.  Any number may run at once."""
+"""Does what may wait: the audit's chain, mail, what died half-way, warnings, forgetting what is over.
+
+Any number may run at once.
+"""
 
 import threading
 import time

@@ -41,7 +41,10 @@ def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
 
 @app.command("worker")
 def worker_command() -> None:
-    """Link the audit, send mail, and sweep, until told to stop; `serve` does so, too.  Any number may run."""
+    """Link the audit, send mail, finish what died, warn and sweep, until told to stop; any number may run.
+
+    `serve` does so, too.
+    """
     settings = Settings()
     log.configure(settings.log_format)
     service = build_service(settings)

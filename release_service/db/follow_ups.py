@@ -1,4 +1,4 @@
-"""Follow-ups: promises made in the commit that published a release.  Queries never commit."""
+"""Follow-ups: promises made in the commit that they follow from.  Queries never commit."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from release_service.db.tables import FollowUp, Module, Release
 
-INDEX = "index"  # cache.json, LATEST-IS and the HTML of the module
+INDEX = "index"  # the module's keyring, cache.json, LATEST-IS, HTML; a signed release's release.json
 ARCHIVE_INDEX = "archive-index"  # the HTML of /sources/: when a module appears for the first time
 
 

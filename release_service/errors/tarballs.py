@@ -47,7 +47,7 @@ class SignatureRequired(BadUpload):
 
     code = "signature_required"
     title = "This module is published with a signature only"
-    remedy = "Send it along (gnome-release upload --sign), or let a maintainer change the module's signature policy."
+    remedy = "Send it along (gnome-release upload --sign), or ask an administrator to loosen the policy."
 
 
 class UploadCutOff(Refused):

@@ -39,7 +39,7 @@ STATUS: dict[type[Exception], int] = {
 
 
 # These change nothing: of their refusals only the bad tokens are written down.
-QUESTIONS = frozenset({"check", "whoami"})
+QUESTIONS = frozenset({"check", "key-list", "whoami"})
 
 
 def status_of(kind: type[Refused | Unavailable]) -> int:

@@ -30,7 +30,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 @router.get("", summary="Your signing keys, and those of others that you may consent to")
 async def list_keys(request: Request) -> Response:
     """Answer for the person who asks."""
-    begin(request, "whoami")
+    begin(request, "key-list")
     asker = await _asker(request)
     mine, others = await run_in_threadpool(signing_keys.known_to, parts_of(request).service, asker)
     found = {"keys": [_object(request, key) for key in mine], "to_consent": [_object(request, key) for key in others]}

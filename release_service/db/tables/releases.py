@@ -79,7 +79,7 @@ class ReleaseSignature(Base):
 class ReleaseText(Base):
     """NEWS and ChangeLog as the tarball has them, and its listing, zlib-compressed.
 
-    The next version is compared with the first two, the tag with the listing (docs/decisions/0014).
+    The next version is compared with the first two; the third is for comparing with the tag (docs/decisions/0014).
     """
 
     __tablename__ = "release_texts"
@@ -106,7 +106,7 @@ class TokenUse(Base):
 
 
 class FollowUp(Base):
-    """A promise made in the commit that published a release, open until `kept_at` is set."""
+    """A promise made in the commit of a release, a signature, a key or a right; open until `kept_at` is set."""
 
     __tablename__ = "follow_ups"
     __table_args__ = (Index(None, "module_id", "kept_at"),)
