@@ -73,6 +73,10 @@ class Service:
     signing: SigningRules = field(default_factory=SigningRules)
     now: Callable[[], datetime] = field(default=_now)
 
+    def moment(self) -> Moment:
+        """Return the rules for signatures, and that it is now."""
+        return Moment(self.signing, self.now())
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -119,9 +123,9 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
         release = releases.find(session, name)
     if release is None or release.published_at is None:
         raise NotFound(f"There is no release {name.release}.")
-    offered = signing.read(service.transactions, name.module, data, _moment(service))
+    offered = signing.read(service.transactions, name.module, data, service.moment())
     with signing.stored(service.store, paths.tarball_key(name), release.sha256, service.staging) as tarball:
-        signed = signing.verify(offered, tarball, _moment(service))
+        signed = signing.verify(offered, tarball, service.moment())
     is_new = False
     if signatures.published(release) is None:
         release, is_new = _sign(service, release, signed, grant)
@@ -137,7 +141,7 @@ def finish_signatures(service: Service) -> None:
     for release in unfinished:
         try:
             with service.transactions.begin() as session:
-                signing.settle(session, service.store, release, None, _moment(service))
+                signing.settle(session, service.store, release, None, service.moment())
                 _publish_signature(service, session, release, None)
             keep_promises(service, release.module_id)
         except Unavailable as outage:
@@ -157,7 +161,7 @@ def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> t
     with service.transactions.begin() as session:
         limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(grant.uploader))
         authorize.authorize(session, grant.uploader, name, service.policy, is_signed=True)
-        signing.settle(session, service.store, release, signed, _moment(service))
+        signing.settle(session, service.store, release, signed, service.moment())
         _refuse_other(releases.held(session, name), signed)
     with service.transactions.begin() as session:
         is_new = _publish_signature(service, session, release, grant)
@@ -166,7 +170,7 @@ def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> t
 
 def _publish_signature(service: Service, session: Session, release: Release, grant: Grant | None) -> bool:
     """Publish the signature of a release that is public already, which is an act of its own."""
-    taken = signing.publish(session, service.store, release, _moment(service))
+    taken = signing.publish(session, service.store, release, service.moment())
     if taken is None:
         return False
     name, by = releases.tarball_name(release), grant.uploader if grant else None
@@ -198,8 +202,8 @@ def _verified(service: Service, tarball: ReceivedTarball) -> Signed | None:
     """Return the signature that came along, if one did: good, and by a key that may sign for the module."""
     if tarball.signature is None:
         return None
-    offered = signing.read(service.transactions, tarball.name.module, tarball.signature, _moment(service))
-    return signing.verify(offered, tarball.file.fileno(), _moment(service))
+    offered = signing.read(service.transactions, tarball.name.module, tarball.signature, service.moment())
+    return signing.verify(offered, tarball.file.fileno(), service.moment())
 
 
 def _claim(
@@ -228,12 +232,8 @@ def _claim(
         )
         if signed is None and release.signature is None:
             return release
-        signing.settle(session, service.store, release, signed, _moment(service))
+        signing.settle(session, service.store, release, signed, service.moment())
         return releases.held(session, tarball.name)
-
-
-def _moment(service: Service) -> Moment:
-    return Moment(service.signing, service.now())
 
 
 def _use_token(service: Service, session: Session, tarball: ReceivedTarball, grant: Grant) -> None:
@@ -251,7 +251,7 @@ def _publish(service: Service, release: Release, grant: Grant) -> tuple[Release,
             _record(service, session, release, grant, "same_again")
             return releases.held(session, name), False
         # A signature that was taken later than this claim is an act of its own.
-        taken = signing.publish(session, service.store, release, _moment(service)) if release.signature else None
+        taken = signing.publish(session, service.store, release, service.moment()) if release.signature else None
         _record(service, session, release, grant, "published", **({"fingerprint": taken.fingerprint} if taken else {}))
         kinds = [follow_ups.INDEX]
         if releases.is_first_of_module(session, release):

@@ -13,7 +13,6 @@ from release_service.cli.verify_progress import Saved, Subject, Tally
 from release_service.cli.verify_report import Ending, Json, Lines, Report, Screen
 from release_service.publish import Service
 from release_service.settings import Settings
-from release_service.signing import Moment
 from release_service.verify import Finding, Scope
 
 _JOBS = 8
@@ -72,7 +71,7 @@ class _Run:
     def everything_else(self, built: Service, jobs: int) -> None:
         """Verify the indexes, and look for foreign files: anew in each run, so that this is not saved."""
         self.tally = replace(self._saved.tally)
-        moment = Moment(built.signing, built.now())
+        moment = built.moment()
         for one in verify.indexes(built.transactions, built.store, self._scope, moment, jobs):
             self.tally.count(one)
             self._tell(one.findings)

@@ -75,8 +75,7 @@ class Key:
         if signature.algorithm != self.algorithm or signature.digest not in _HASHES:
             return False
         name, algorithm = _HASHES[signature.digest]
-        part = signature.signed_part
-        digest = hashlib.new(name, data + part + b"\x04\xff" + len(part).to_bytes(4, "big")).digest()
+        digest = hashlib.new(name, data + signature.trailer).digest()
         if digest[:2] != signature.left:
             return False
         numbers = algorithms.signature_numbers(self.algorithm, signature.numbers)

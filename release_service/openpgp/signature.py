@@ -43,6 +43,11 @@ class SignaturePacket:
         return created_at
 
     @property
+    def trailer(self) -> bytes:
+        """What the digest covers behind the data (RFC 9580, section 5.2.4)."""
+        return self.signed_part + b"\x04\xff" + len(self.signed_part).to_bytes(4, "big")
+
+    @property
     def expires_at(self) -> datetime | None:
         """When it ends; None for never.  (Raises: Malformed.)"""
         return subpackets.after(self.created_at, self.hashed, subpackets.EXPIRES_AFTER)

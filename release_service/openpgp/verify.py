@@ -127,7 +127,7 @@ def _begins_rightly(signature: Signature, tarball: int | Path) -> bool:
     with _opened(tarball) as fd, open(fd, "rb", buffering=0, closefd=False) as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
-    digest.update(said.signed_part + b"\x04\xff" + len(said.signed_part).to_bytes(4, "big"))
+    digest.update(said.trailer)
     return digest.digest()[:2] == said.left
 
 

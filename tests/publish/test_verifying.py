@@ -290,7 +290,7 @@ def test_a_release_that_comes_while_the_indexes_are_read_is_no_finding(local: tu
         assert uploads.post(NEXT, a_tarball(NEXT)).status_code == 201
 
     store = Meanwhile(root, publish)
-    for found in verify.indexes(service.transactions, store, Scope(), Moment(service.signing, service.now()), 1):
+    for found in verify.indexes(service.transactions, store, Scope(), service.moment(), 1):
         assert (found.findings, found.pending) == ([], "")
     assert NEXT in "".join(uploads.stored())
 
