@@ -136,7 +136,7 @@ class _Counting(LocalStore):
         return super().pieces(key)
 
 
-@pytest.mark.parametrize("people", ["embedded"], indirect=True)
+@pytest.mark.parametrize("signers", ["embedded"], indirect=True)
 def test_the_tarball_is_fetched_for_a_signature_by_a_key_that_may_sign_alone(people: People) -> None:
     parts = people.uploads.parts
     assert isinstance(parts.service.store, LocalStore)
@@ -149,7 +149,7 @@ def test_the_tarball_is_fetched_for_a_signature_by_a_key_that_may_sign_alone(peo
     assert (counting.reads, people.uploads.staged()) == (1, [])
 
 
-@pytest.mark.parametrize("people", ["embedded"], indirect=True)
+@pytest.mark.parametrize("signers", ["embedded"], indirect=True)
 def test_the_copy_of_the_tarball_is_in_the_staging_directory(people: People) -> None:
     staging = people.uploads.parts.settings.staging
     shutil.rmtree(staging)
@@ -178,7 +178,7 @@ class _Failing(LocalStore):
             raise StoreUnavailable("down")
 
 
-@pytest.mark.parametrize("people", ["embedded"], indirect=True)
+@pytest.mark.parametrize("signers", ["embedded"], indirect=True)
 @pytest.mark.parametrize("nth", range(1, 6))
 def test_what_a_failure_interrupts_is_finished_although_another_signature_comes(people: People, nth: int) -> None:
     parts = people.uploads.parts
