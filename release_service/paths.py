@@ -17,6 +17,7 @@ INDEX_HTML = "index.html"
 LATEST = "LATEST-IS-"
 RELEASE_JSON = ".release.json"
 KEYRING = ".keyring.asc"
+ARCHIVE_INDEX = "index"  # the surrogate key of what may change, and is no module's
 
 # Write-once files never change content; no reader needs to ask again.
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -115,9 +116,17 @@ def headers(key: str) -> ObjectHeaders:
     return ObjectHeaders(content_type, cache_control, " ".join(_surrogate_keys(key)))
 
 
+def index_surrogate_key(module: str) -> str:
+    """Return the name under which the CDN forgets all that may change of a module, and not its tarballs."""
+    return f"index/{module}"
+
+
 def _surrogate_keys(key: str) -> list[str]:
-    """Return the whole tree, its module and its series: each the name of a purge."""
+    """Return the whole tree, its module and its series: each the name of a purge; and what may change, by itself."""
     _root, *below = key.split("/")[:-1] or [""]
     module = below[:1]
     series = below[:2] if below[1:] else []
-    return ["tree"] + ["/".join([kind, *names]) for kind, names in (("module", module), ("series", series)) if names]
+    indexes = [ARCHIVE_INDEX] if not module else [index_surrogate_key(module[0])]
+    return ["tree", *(indexes if is_mutable(key) else [])] + [
+        "/".join([kind, *names]) for kind, names in (("module", module), ("series", series)) if names
+    ]

@@ -15,41 +15,37 @@
                        index         index/      keyring, LATEST-IS, HTML, cache.json last
     201 <------------- when the index is readable
 
-What a death leaves: before *claim* nothing; after *claim* a row that the same bytes finish, while
-other bytes are refused; of a signature a row that the same one, or the worker, finishes; after
-*publish* a promise that the same bytes, the module's next release, or the worker keep.  A stored
-file may be reachable by its exact URL before *publish*; no index names it.
+What a death leaves: before *claim* nothing; after *claim* a row that the same bytes finish, or, if the tarball was
+stored, a worker (`finish`), while other bytes are refused; of a signature a row that the same one, or a worker,
+finishes; after *publish* promises that the same bytes, the module's next release, or a worker keep (`promises`).  A
+stored file may be reachable by its exact URL before *publish*; no index names it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 from sqlalchemy.orm import Session
 
-from release_service import authorize, beside, documents, letters, limits, paths, signing
+from release_service import authorize, beside, documents, letters, limits, paths, promises, signing
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
+from release_service.cdn import Front, Purges
 from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures
 from release_service.db.audit import Act
 from release_service.db.signatures import Signed
 from release_service.db.tables import Release
-from release_service.errors import AlreadySigned, NotAuthorized, NotFound, Unavailable
+from release_service.errors import AlreadySigned, NotAuthorized, NotFound
+from release_service.identity import Uploader
 from release_service.identity.gitlab import GitLabJob
-from release_service.index import write as index
 from release_service.letters import Letter
 from release_service.limits import Limits
+from release_service.promises import Keeper
 from release_service.receive import ReceivedTarball
 from release_service.signing import Moment, SigningRules
 from release_service.store import ReleaseStore, Source
 from release_service.tarball import TarballName
-
-log = structlog.get_logger()
-
-# So long an attempt may take before somebody else finishes what it has begun.
-_MINUTE = timedelta(minutes=1)
 
 
 def _now() -> datetime:
@@ -71,19 +67,31 @@ class Service:
     public_url: str
     sends_mail: bool
     signing: SigningRules = field(default_factory=SigningRules)
+    purges: Purges | None = None
+    front: Front | None = None
+    missing_ttl_s: float = 5
     now: Callable[[], datetime] = field(default=_now)
 
     def moment(self) -> Moment:
         """Return the rules for signatures, and that it is now."""
         return Moment(self.signing, self.now())
 
+    def keeper(self) -> Keeper:
+        """Return what keeping promises needs."""
+        cdn = self.purges, self.front, self.missing_ttl_s
+        return Keeper(self.transactions, self.store, *cdn, self.signing.cooling, self.now)
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A release that stands in the tree, indexes included; `is_new` says whether by this call."""
+    """A release that stands in the tree, indexes included; `is_new` says whether by this call.
+
+    `pending`: what a worker still does, for example a purge (the kinds of db/follow_ups).
+    """
 
     release: Release
     is_new: bool
+    pending: list[str]
 
 
 def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) -> Published:
@@ -106,12 +114,10 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
             release = _claim(service, tarball, found, signed, grant)
             staged.add()
         beside.store(service.store, service.transactions, release)
-        release, is_new = _publish(service, release, grant)
+        release, is_new = make_public(service, release, grant.uploader, grant.request_id)
     if signed is not None and signatures.published(release) is None:
         release, _ = _sign(service, release, signed, grant)
-    keep_promises(service, release.module_id)
-    _refuse_other(release, signed)
-    return Published(release, is_new)
+    return _followed(service, release, signed, is_new=is_new)
 
 
 def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant) -> Published:
@@ -129,23 +135,15 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
     is_new = False
     if signatures.published(release) is None:
         release, is_new = _sign(service, release, signed, grant)
+    return _followed(service, release, signed, is_new=is_new)
+
+
+def _followed(service: Service, release: Release, signed: Signed | None, *, is_new: bool) -> Published:
+    """Keep what was promised.  (Raises: AlreadySigned.)"""
     keep_promises(service, release.module_id)
     _refuse_other(release, signed)
-    return Published(release, is_new)
-
-
-def finish_signatures(service: Service) -> None:
-    """Publish what an attempt that died a minute ago has taken, if its key may still sign; else take it back."""
     with service.transactions.read() as session:
-        unfinished = signatures.unfinished(session, service.now() - _MINUTE)
-    for release in unfinished:
-        try:
-            with service.transactions.begin() as session:
-                signing.settle(session, service.store, release, None, service.moment())
-                _publish_signature(service, session, release, None)
-            keep_promises(service, release.module_id)
-        except Unavailable as outage:
-            log.warning("signature_put_off", tarball=str(releases.tarball_name(release)), detail=outage.detail)
+        return Published(release, is_new, follow_ups.open_kinds(session, release))
 
 
 def _refuse_other(release: Release, signed: Signed | None) -> None:
@@ -164,11 +162,11 @@ def _sign(service: Service, release: Release, signed: Signed, grant: Grant) -> t
         signing.settle(session, service.store, release, signed, service.moment())
         _refuse_other(releases.held(session, name), signed)
     with service.transactions.begin() as session:
-        is_new = _publish_signature(service, session, release, grant)
+        is_new = make_signature_public(service, session, release, grant)
         return releases.held(session, name), is_new
 
 
-def _publish_signature(service: Service, session: Session, release: Release, grant: Grant | None) -> bool:
+def make_signature_public(service: Service, session: Session, release: Release, grant: Grant | None) -> bool:
     """Publish the signature of a release that is public already, which is an act of its own."""
     taken = signing.publish(session, service.store, release, service.moment())
     if taken is None:
@@ -179,7 +177,7 @@ def _publish_signature(service: Service, session: Session, release: Release, gra
     follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
     if service.sends_mail:
         url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
-        _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by))
+        _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by), release)
     return True
 
 
@@ -194,7 +192,7 @@ def _published_before(service: Service, tarball: ReceivedTarball, grant: Grant) 
         if release.published_at is None:
             return None
         _use_token(service, session, tarball, grant)
-        _record(service, session, release, grant, "same_again")
+        _record(service, session, release, grant.uploader, grant.request_id, "same_again")
         return release
 
 
@@ -230,6 +228,8 @@ def _claim(
             texts={**found.texts, releases.LISTING: found.listing},
             now=service.now(),
         )
+        _record(service, session, release, grant.uploader, grant.request_id, audit.CLAIMED)
+        follow_ups.promise_once(session, release, follow_ups.FINISH, service.now())
         if signed is None and release.signature is None:
             return release
         signing.settle(session, service.store, release, signed, service.moment())
@@ -243,50 +243,42 @@ def _use_token(service: Service, session: Session, tarball: ReceivedTarball, gra
         releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
 
 
-def _publish(service: Service, release: Release, grant: Grant) -> tuple[Release, bool]:
+def make_public(service: Service, release: Release, by: Uploader, request_id: str) -> tuple[Release, bool]:
     """Make it public, write that down, and promise what follows, in one commit; False if another upload just did."""
     name = releases.tarball_name(release)
     with service.transactions.begin() as session:
         if not releases.publish(session, release, service.now()):
-            _record(service, session, release, grant, "same_again")
+            _record(service, session, release, by, request_id, "same_again")
             return releases.held(session, name), False
         # A signature that was taken later than this claim is an act of its own.
         taken = signing.publish(session, service.store, release, service.moment()) if release.signature else None
-        _record(service, session, release, grant, "published", **({"fingerprint": taken.fingerprint} if taken else {}))
+        more = {"fingerprint": taken.fingerprint} if taken else {}
+        _record(service, session, release, by, request_id, "published", **more)
+        follow_ups.keep_finishing(session, release, service.now())
         kinds = [follow_ups.INDEX]
         if releases.is_first_of_module(session, release):
             kinds.append(follow_ups.ARCHIVE_INDEX)
         follow_ups.promise(session, release, kinds, service.now())
         if service.sends_mail:
             url = paths.public_url(service.public_url, paths.tarball_key(name))
-            letter = letters.published(str(name), release.sha256, url, grant.uploader)
-            _promise_mail(service, session, name.module, letter)
+            letter = letters.published(str(name), release.sha256, url, by)
+            _promise_mail(service, session, name.module, letter, release)
         return releases.held(session, name), True
 
 
-def _record(service: Service, session: Session, release: Release, grant: Grant, code: str, **more: str) -> None:
-    """Write the audit row of an upload that ends well."""
-    act = Act("upload", grant.uploader, grant.request_id, grant.module, grant.version, release.sha256)
-    detail = {"size": release.size, **grant.uploader.provenance, **more}
-    audit.record(session, act, audit.ACCEPTED, code, service.now(), **detail)
+def _record(
+    service: Service, session: Session, release: Release, by: Uploader, request_id: str, code: str, **more: str
+) -> None:
+    """Write the audit row of an upload that goes well."""
+    act = Act("upload", by, request_id, release.module.name, release.version, release.sha256)
+    audit.record(session, act, audit.ACCEPTED, code, service.now(), size=release.size, **by.provenance, **more)
 
 
-def _promise_mail(service: Service, session: Session, module: str, letter: Letter) -> None:
+def _promise_mail(service: Service, session: Session, module: str, letter: Letter, after: Release | None) -> None:
     told = [found.person for found in modules.look_up(session, module).maintainers]
-    mails.promise(session, told, letter.subject, letter.body, service.now())
+    mails.promise(session, told, letter.subject, letter.body, service.now(), after)
 
 
 def keep_promises(service: Service, module_id: int) -> None:
     """Keep the module's open promises: a release's, a key's, and what an upload that died has left."""
-    with service.transactions.read() as session:
-        promised = follow_ups.open_of(session, module_id)
-    for promise in promised:
-        if promise.kind == follow_ups.INDEX:
-            name = releases.tarball_name(promise.release)
-            if signatures.published(promise.release) is not None:
-                beside.tell(service.store, service.transactions, name)
-            index.write_module(service.store, service.transactions, name, service.now(), service.signing.cooling)
-        else:
-            index.write_archive(service.store, service.transactions)
-    with service.transactions.begin() as session:
-        follow_ups.keep(session, promised, service.now())
+    promises.keep(service.keeper(), module_id)

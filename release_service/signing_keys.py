@@ -126,13 +126,6 @@ def warn_of_expiry(service: Service) -> int:
         return len(keys)
 
 
-def keep_overdue(service: Service) -> None:
-    """Keep the promises that nobody else has kept for a minute, each module's as far as it can be kept now."""
-    with service.transactions.read() as session:
-        late = follow_ups.overdue(session, service.now() - timedelta(minutes=1))
-    _keep(service, late)
-
-
 def _keep(service: Service, module_ids: Sequence[int]) -> None:
     """Write the modules' keyrings now; what cannot be is left to the worker: the change itself is done."""
     for module_id in module_ids:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 from release_service.db import audit, migrate
-from release_service.db.tables import Base
+from release_service.db.tables import Base, FollowUp
 from release_service.demo.gitlab import StandInGitLab
 from release_service.settings import Settings
 from release_service.store import ReleaseStore
@@ -60,6 +61,14 @@ class Uploads:
         with self.parts.service.transactions.begin() as session:
             tables = [table for table in Base.metadata.sorted_tables if table.name not in ALSO_FOR_REFUSALS]
             return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+    def pass_by(self, span: timedelta) -> None:
+        """Let what was promised, and is not kept, be older: a lease, and what is due, go by the database's clock."""
+        with self.parts.service.transactions.begin() as session:
+            for promised in session.scalars(select(FollowUp).where(FollowUp.kept_at.is_(None))):
+                promised.promised_at -= span
+                promised.due_at = promised.due_at and promised.due_at - span
+                promised.leased_until = promised.leased_until and promised.leased_until - span
 
     def audited(self) -> list[dict[str, Any]]:
         """Return the rows of the audit, oldest first."""

@@ -17,11 +17,12 @@ from release_service.db import audit, modules
 from release_service.db.audit import Act
 from release_service.db.tables import Module
 from release_service.errors import CaseTwin, Refused
+from release_service.identity import Uploader
 from release_service.identity.gitlab import GitLabJob
 from release_service.identity.sso import Person
 from release_service.tarball import TarballName
 
-__all__ = ["Grant", "Policy", "Proven", "authorize", "confirm", "objections"]
+__all__ = ["Grant", "Policy", "Proven", "authorize", "confirm", "objections", "refuse_blocked"]
 
 Proven = GitLabJob | Person
 Asked = Question[Any]
@@ -65,6 +66,11 @@ def objections(
     except CaseTwin as twin:
         return [twin, *_objections(Question(uploader, None, policy, modules.look_up(session, "")))]
     return _objections(Question(uploader, name, policy, registered, is_signed))
+
+
+def refuse_blocked(session: Session, uploader: Uploader, name: TarballName, policy: Policy) -> None:
+    """Hold that *uploader*, who was granted *name* before, was not blocked since.  (Raises: Blocked.)"""
+    it_is_not_blocked(Question(uploader, name, policy, modules.look_up(session, name.module)))
 
 
 def _objections(question: Asked) -> list[Refused]:

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from release_service import log
-from release_service.cli import audit, modules, switch, verify
+from release_service.cli import audit, follow_ups, modules, switch, verify
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
 from release_service.errors import Unavailable
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(modules.app, name="modules")
 app.add_typer(audit.app, name="audit")
 app.add_typer(switch.app, name="switch")
+app.add_typer(follow_ups.app, name="follow-ups")
 app.command("verify")(verify.command)
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -41,7 +42,9 @@ def serve(host: HostOption = "127.0.0.1", port: PortOption = 8000) -> None:
 
 @app.command("worker")
 def worker_command() -> None:
-    """Link the audit, send mail, finish what died, warn and sweep, until told to stop; any number may run.
+    """Keep promises, finish what died, link the audit, send mail, warn and sweep, until told to stop.
+
+    Any number may run.
 
     `serve` does so, too.
     """

@@ -10,6 +10,7 @@ from release_service.client import Exit, Failure, account, gpg, keys, proof, rep
 from release_service.client.check import check
 from release_service.client.options import JsonOption, LocalUserOption, ServerOption, SignOption, TokenEnvOption
 from release_service.client.sign import sign
+from release_service.client.status import status, wait_until_visible
 from release_service.client.upload import upload
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
@@ -26,6 +27,7 @@ app.command()(account.logout)
 app.command()(account.whoami)
 app.command()(check)
 app.command()(sign)
+app.command()(status)
 app.add_typer(keys.app, name="keys")
 
 
@@ -41,6 +43,9 @@ def upload_command(  # noqa: PLR0913 - one for each option
         Path | None,
         typer.Option(exists=True, dir_okay=False, readable=True, help="Send this detached signature along."),
     ] = None,
+    wait_visible: Annotated[
+        bool, typer.Option("--wait-visible", help="Return when readers have it, through the CDN too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish FILE.
@@ -62,6 +67,9 @@ def upload_command(  # noqa: PLR0913 - one for each option
         typer.echo(json.dumps(answer.body))
     else:
         report.published(answer)
+    if wait_visible and answer.is_success:
+        wait_until_visible(caller.server, str(answer.body["module"]), str(answer.body["version"]))
+        report.tell("Readers have it.")
     raise typer.Exit(answer.exit)
 
 

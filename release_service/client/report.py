@@ -73,6 +73,8 @@ def published(answer: Answer) -> None:
     if body.get("signature_url"):
         say(f"signature {body['signature_url']}")
     tell(*(f"warning: {warning}" for warning in body.get("warnings", [])))
+    if body.get("pending"):
+        tell(f"Readers see it soon; pending: {', '.join(map(str, body['pending']))}.")
 
 
 def person(server: str, profile: str | None, body: dict[str, Any]) -> None:

@@ -6,11 +6,12 @@ the transactions.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Delete, Engine, Update, create_engine, event, text
+from sqlalchemy import CursorResult, Delete, Engine, Update, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -20,6 +21,7 @@ from release_service.errors import DatabaseUnavailable
 
 _LOCK_WAIT_S = 30
 _ONLY_READS = "only_reads"
+_NOW = "now"
 # No request waits for ever: not for a peer that has vanished, not for a lock, not for a stuck server.
 _POSTGRESQL = {
     "connect_timeout": 5,
@@ -66,14 +68,19 @@ def _begin_immediately(connection) -> None:  # type: ignore[no-untyped-def] # no
     connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Transactions:
     """Begins transactions: ``with transactions.begin() as session:`` commits, or rolls back."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Use *engine*."""
+    def __init__(self, engine: Engine, now: Callable[[], datetime] = _now) -> None:
+        """Use *engine*; *now* is the clock of a database that has none (see `clock`)."""
         self.engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
-        self._readers = sessionmaker(engine.execution_options(**{_ONLY_READS: True}), expire_on_commit=False)
+        reading = engine.execution_options(**{_ONLY_READS: True})
+        self._sessions = sessionmaker(engine, expire_on_commit=False, info={_NOW: now})
+        self._readers = sessionmaker(reading, expire_on_commit=False, info={_NOW: now})
 
     def begin(self) -> contextlib.AbstractContextManager[Session]:
         """Yield a session; raises DatabaseUnavailable when the database does not answer."""
@@ -107,3 +114,15 @@ class Transactions:
 def changed(session: Session, statement: Update | Delete) -> int:
     """Execute *statement*; return how many rows it has changed."""
     return cast("CursorResult[Any]", session.execute(statement)).rowcount
+
+
+def clock(session: Session) -> datetime:
+    """Return what time it is (UTC) for the database: leases are judged by it alone, replicas' clocks differ.
+
+    SQLite has no clock but its machine's, which is this one.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        machine: Callable[[], datetime] = session.info[_NOW]
+        return machine()
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now.astimezone(UTC)

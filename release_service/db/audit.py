@@ -23,6 +23,7 @@ from release_service.errors import shown
 from release_service.identity import Uploader
 
 ACCEPTED, REFUSED = "accepted", "refused"
+CLAIMED = "claimed"
 _COLUMNS = tuple(AuditRow.__table__.columns)
 _NAMES = tuple(column.name for column in _COLUMNS)
 _BATCH, _PAGE = 1000, 5000
@@ -73,6 +74,13 @@ def record(session: Session, act: Act, verdict: str, code: str, now: datetime, *
     session.add(row)
     session.flush()
     session.add(AuditPending(audit_id=row.id))
+
+
+def claimant(session: Session, release: Release, module: str) -> AuditRow:
+    """Return the row of the last claim of *release*: who has sent it."""
+    theirs = AuditRow.module == module, AuditRow.version == release.version, AuditRow.sha256 == release.sha256
+    claims = select(AuditRow).where(*theirs, AuditRow.act == "upload", AuditRow.code == CLAIMED)
+    return session.scalars(claims.order_by(AuditRow.id.desc()).limit(1)).one()
 
 
 def link(session: Session) -> int:

@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
-from release_service.db.tables import Mail, Person
+from release_service.db.tables import Mail, Person, Release
 
 # From ten seconds to an hour, for a day and a half; then a person has to look.
 MOST_TRIES = 40
@@ -16,8 +16,13 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 10, 3600
 _IN_HAND_S = 120
 
 
-def promise(session: Session, to: Iterable[Person], subject: str, body: str, now: datetime) -> None:
-    """Promise a mail to each person *to* whose address is known; the others are told nothing, also not later."""
+def promise(
+    session: Session, to: Iterable[Person], subject: str, body: str, now: datetime, release: Release | None = None
+) -> None:
+    """Promise a mail to each person *to* whose address is known; the others are told nothing, also not later.
+
+    With a *release* it is not sent before readers have that (invariant I10).
+    """
     session.add_all(
         Mail(
             person_id=person.id,
@@ -28,6 +33,7 @@ def promise(session: Session, to: Iterable[Person], subject: str, body: str, now
             due_at=now,
             tries=0,
             sent_at=None,
+            release_id=release.id if release is not None else None,
         )
         for person in to
         if person.email
@@ -40,6 +46,12 @@ def take_due(session: Session, now: datetime) -> tuple[Mail, Person] | None:
         select(Mail, Person)
         .join(Person)
         .where(Mail.sent_at.is_(None), Mail.due_at <= now, Mail.tries < MOST_TRIES, Person.email != "")
+        .where(
+            or_(
+                Mail.release_id.is_(None),
+                exists().where(Release.id == Mail.release_id, Release.visible_at.is_not(None)),
+            )
+        )
         .order_by(Mail.due_at)
         .limit(1)
         .with_for_update(skip_locked=True, of=Mail)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from release_service import documents, paths
 from release_service.authorize import Grant, authorize
-from release_service.db import releases
+from release_service.db import follow_ups, releases
 from release_service.db.tables import Release
 from release_service.errors import NotFound, shown
 from release_service.identity.sso import Person
@@ -29,16 +29,18 @@ router = APIRouter()
 
 @router.get("/api/v1/releases/{module}/{version}", summary="What is known of a published release")
 async def get_release(request: Request, module: str, version: str) -> Response:
-    """Answer with what its release.json says, and where its tarball is."""
+    """Answer with what its release.json says, where its tarball is, and whether readers have it (`visible`) yet."""
     return JSONResponse(await run_in_threadpool(_described, parts_of(request), module, version))
 
 
 def _described(parts: Parts, module: str, version: str) -> dict[str, Any]:
     with parts.service.transactions.read() as session:
         release = _published(releases.find(session, _named(module, version)), module, version)
+        pending = follow_ups.open_kinds(session, release)
     known: dict[str, Any] = json.loads(documents.release_json(release))
     url = paths.public_url(parts.settings.public_url, paths.tarball_key(releases.tarball_name(release)))
-    return known | {"url": url, "sandbox": parts.settings.sandbox}
+    state = {"visible": release.visible_at is not None, "pending": pending}
+    return known | state | {"url": url, "sandbox": parts.settings.sandbox}
 
 
 @router.put("/api/v1/releases/{module}/{version}/signature", summary="Sign a published release")

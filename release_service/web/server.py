@@ -24,7 +24,8 @@ def run(host: str, port: int) -> None:
         max_header_bytes = settings.max_header_bytes
         header_timeout_s = settings.header_timeout_s
 
-    Worker(parts.service, mail_server(settings)).start()
+    worker = Worker(parts.service, mail_server(settings))
+    working = worker.start()
     uvicorn.run(
         create_app(parts),
         host=host,
@@ -39,3 +40,5 @@ def run(host: str, port: int) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=_GRACE_S,
     )
+    worker.stop()
+    working.join(_GRACE_S)

@@ -104,6 +104,7 @@ def _answer(request: Request, published: Published) -> Response:
             "checksum_url": paths.public_url(settings.public_url, paths.release_key(name, "sha256sum")),
             "signature_url": _signature_url(request, release),
             "warnings": release.archive["warnings"],
+            "pending": published.pending,
             "sandbox": settings.sandbox,
         }
         return JSONResponse(body, status, {"Location": url})
@@ -116,6 +117,7 @@ def _answer(request: Request, published: Published) -> Response:
     signature = _signature_url(request, release)
     lines += [f"signature {signature}"] if signature else []
     lines += [f"warning: {warning}" for warning in release.archive["warnings"]]
+    lines += [f"Readers see it soon; pending: {', '.join(published.pending)}."] if published.pending else []
     return PlainTextResponse("\n".join(lines) + "\n", status, {"Location": url})
 
 

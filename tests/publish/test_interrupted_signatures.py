@@ -19,7 +19,8 @@ from registry import (
     put,
     signature,
 )
-from release_service.publish import Service, finish_signatures
+from release_service.finish import finish_signatures
+from release_service.publish import Service
 from release_service.worker import Worker
 from signatures import forged
 

@@ -1,8 +1,7 @@
 """The keyring of a module in the tree: with it, and gpg alone, anybody verifies a published signature."""
 
 import subprocess
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,10 +10,10 @@ import pytest
 
 from components import needs
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, signature
-from release_service import signing_keys
 from release_service.db import signing_keys as rows
 from release_service.openpgp import armour, packets
 from release_service.openpgp import signature as signature_packet
+from release_service.worker import Worker
 from signatures import ISSUER, PUBLIC_KEY, USER_ID, USER_ID_TAG, Gpg, forged, framed, sub
 
 pytestmark = pytest.mark.slow
@@ -165,7 +164,8 @@ def test_a_subkey_revoked_in_anybodys_copy_signs_nothing_and_is_published_as_rev
     assert people.ask("PUT", SIGNATURE, "bob", signature("bob's subkey")).status_code == 201
     people.ask("DELETE", "/api/v1/modules/gtk/maintainers/sub-bob", "carol")
     assert people.ask("POST", "/api/v1/keys", "mallory", forged("bob").certificate(BOUND + REVOKED)).is_success
-    signing_keys.keep_overdue(replace(people.uploads.parts.service, now=lambda: datetime.now(UTC) + timedelta(hours=1)))
+    people.uploads.pass_by(timedelta(hours=1))
+    Worker(people.uploads.parts.service, None).work()
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     assert "REVKEYSIG" in gpgv(people, home).stdout

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from registry import ASC, DIRECTORY, GOOD, NAME, People, fingerprint, signature
 from release_service.db.tables import Maintainer
 from release_service.errors import StoreUnavailable
-from release_service.publish import finish_signatures
+from release_service.finish import finish_signatures
 from release_service.store import Document
 from release_service.store.local import LocalStore
 from signatures import NOW, SHA1, forged, seconds, sub

@@ -107,7 +107,8 @@ def test_fifty_uploads_at_once_with_one_token_are_one_release(uploads: Uploads) 
     assert {answer.text for answer in answers} == {answers[0].text}
     rows = uploads.rows()
     assert (rows["releases"], rows["token_uses"], rows["upload_leases"]) == (1, 1, 0)
-    assert sorted(row["code"] for row in uploads.audited()) == ["claimed", "published"] + ["same_again"] * 49
+    codes = sorted(row["code"] for row in uploads.audited() if row["act"] == "upload" and row["code"] != "claimed")
+    assert codes == ["published"] + ["same_again"] * 49
 
 
 def test_a_used_token_is_refused_for_other_bytes_and_for_another_version_and_good_for_a_retry(uploads: Uploads) -> None:

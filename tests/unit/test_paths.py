@@ -90,9 +90,9 @@ def test_the_content_type_follows_from_the_ending(key: str, kind: str) -> None:
     ("key", "keys"),
     [
         ("sources/gtk+/3.24/gtk+-3.24.52.tar.xz", "tree module/gtk+ series/gtk+/3.24"),
-        ("sources/gtk+/cache.json", "tree module/gtk+"),
-        ("sources/index.html", "tree"),
-        ("robots.txt", "tree"),
+        ("sources/gtk+/cache.json", "tree index/gtk+ module/gtk+"),
+        ("sources/index.html", "tree index"),
+        ("robots.txt", "tree index"),
     ],
 )
 def test_an_object_is_purged_with_its_series_its_module_or_the_tree(key: str, keys: str) -> None:

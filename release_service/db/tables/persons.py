@@ -34,7 +34,10 @@ class WebSession(Base):
 
 
 class Mail(Base):
-    """A mail promised in the commit that it tells of; due until `sent_at` is set, or given up after many tries."""
+    """A mail promised in the commit that it tells of; due until `sent_at` is set, or given up after many tries.
+
+    With a `release_id` it waits until readers have that release.
+    """
 
     __tablename__ = "mails"
     __table_args__ = (Index(None, "sent_at", "due_at"),)
@@ -48,3 +51,4 @@ class Mail(Base):
     due_at: Mapped[datetime]
     tries: Mapped[int]
     sent_at: Mapped[datetime | None]
+    release_id: Mapped[int | None] = mapped_column(ForeignKey("releases.id"))

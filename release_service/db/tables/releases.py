@@ -13,6 +13,8 @@ from release_service.db.tables.modules import Module
 class Release(Base):
     """One version of one module, claimed by one tarball, and published if `published_at` is set.
 
+    `visible_at`: since when readers have it, indexes and all: through the CDN, where there is one.
+
     All that is stored beside the tarball is made from this row alone, so that an upload that died
     half-way is finished with the very same bytes.
     """
@@ -30,6 +32,7 @@ class Release(Base):
     proof: Mapped[dict[str, Any]]
     claimed_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+    visible_at: Mapped[datetime | None]
 
     module: Mapped[Module] = relationship(lazy="raise")
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
@@ -106,10 +109,16 @@ class TokenUse(Base):
 
 
 class FollowUp(Base):
-    """A promise made in the commit of a release, a signature, a key or a right; open until `kept_at` is set."""
+    """A promise made in the commit of a claim, a release, a signature, a key or a right; open until `kept_at` is set.
+
+    All moments but `promised_at` and `kept_at` are of the database's clock.  From `due_at` on (none: at once) a worker
+    may take it, and holds it until `leased_until`; `fence` counts who took it, so that a worker that lost its lease
+    cannot put it off for the next one.  `trouble` says why the last of so many `tries` failed; since `gave_up_at`
+    nobody tries any more, and a person has to look.
+    """
 
     __tablename__ = "follow_ups"
-    __table_args__ = (Index(None, "module_id", "kept_at"),)
+    __table_args__ = (Index(None, "module_id", "kept_at"), Index(None, "kept_at", "due_at"))
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
@@ -117,5 +126,11 @@ class FollowUp(Base):
     release_id: Mapped[int] = mapped_column(ForeignKey("releases.id"))
     promised_at: Mapped[datetime]
     kept_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(server_default="0", default=0)
+    fence: Mapped[int] = mapped_column(server_default="0", default=0)
+    leased_until: Mapped[datetime | None]
+    gave_up_at: Mapped[datetime | None]
+    trouble: Mapped[str] = mapped_column(String(500), server_default="", default="")
 
     release: Mapped[Release] = relationship(lazy="raise")

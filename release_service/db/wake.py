@@ -1,0 +1,52 @@
+"""Wakes the workers when something is promised: PostgreSQL tells them, with SQLite they look."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+_CHANNEL = "follow_ups"
+
+
+def call(session: Session) -> None:
+    """Wake the workers when the transaction commits, and nobody if it does not."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text(f"NOTIFY {_CHANNEL}"))
+
+
+class Waiter:
+    """Waits for a call, on a connection of its own; where there is none, for as long as may be."""
+
+    def __init__(self, engine: Engine, wait: Callable[[float], object] = time.sleep) -> None:
+        """Listen at the database of *engine*; *wait* waits where nobody calls."""
+        self._engine, self._wait = engine, wait
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+
+    def wait(self, longest_s: float) -> None:
+        """Return when the workers are called, or after *longest_s* seconds: also when the database does not answer."""
+        if self._engine.dialect.name != "postgresql":
+            self._wait(longest_s)
+            return
+        try:
+            for _call in self._listening().notifies(timeout=longest_s, stop_after=1):
+                pass
+        except psycopg.Error:
+            self.close()
+            self._wait(longest_s)
+
+    def _listening(self) -> psycopg.Connection[tuple[object, ...]]:
+        if self._connection is None:
+            url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            self._connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+            self._connection.execute(f"LISTEN {_CHANNEL}")
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,169 @@
+"""Keeps what was promised in the commit of a release, a signature, a key or a right.
+
+Who makes a promise tries first (`keep`); what it leaves open, and what has to wait, a worker takes (`keep_one`).
+The order, of one module's promises::
+
+    index    the CDN forgets that the new files are missing, then the indexes are written, cache.json last
+    purge    the CDN forgets the old indexes; again a few seconds later, for what was on its way to it
+    visible  index and files are read through the CDN, as readers do; mail waits for this
+
+Each may be kept twice, by two at once too: indexes are made from the rows as they are, under a condition.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from release_service import beside, checksum, documents, paths
+from release_service.cdn import Front, Purges
+from release_service.db import Transactions, follow_ups, releases, signatures
+from release_service.db.follow_ups import ARCHIVE_INDEX, INDEX, PURGE, PURGE_AGAIN, VISIBLE
+from release_service.db.tables import FollowUp, Release
+from release_service.errors import CdnUnavailable
+from release_service.index import cache_json
+from release_service.index import write as index
+from release_service.store import ReleaseStore
+from release_service.tarball import TarballName
+
+log = structlog.get_logger()
+
+# What was on its way to the CDN, or between two of its layers, when it was purged, has arrived by then.
+_AGAIN = timedelta(seconds=5)
+_INDEXES = {INDEX, ARCHIVE_INDEX}
+
+
+class NotYet(Exception):
+    """It is nobody's fault, and has to be looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """What keeping promises needs.
+
+    Without `purges` nothing stands before the store that could be out of date; without `front` a release is visible
+    when its indexes are written.  `missing_ttl_s`: how long the CDN believes that a file is missing.
+    """
+
+    transactions: Transactions
+    store: ReleaseStore
+    purges: Purges | None
+    front: Front | None
+    missing_ttl_s: float
+    cooling: timedelta
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+
+
+def keep(keeper: Keeper, module_id: int) -> None:
+    """Write the indexes that are promised for the module, and purge them; a CDN that is down is left to the worker.
+
+    (Raises: StoreUnavailable, DatabaseUnavailable, IndexWouldShrink; everything is kept by whoever tries next.)
+    """
+    with keeper.transactions.read() as session:
+        promised = [one for one in follow_ups.open_of(session, module_id) if one.kind in _INDEXES]
+    if promised:
+        _write_indexes(keeper, promised)
+    if keeper.purges is None:
+        return
+    with keeper.transactions.read() as session:
+        purges = [one for one in follow_ups.open_of(session, module_id) if one.kind == PURGE]
+    try:
+        for one in purges:
+            keep_one(keeper, one)
+    except CdnUnavailable as outage:
+        log.warning("purge_put_off", detail=outage.detail)
+
+
+def keep_one(keeper: Keeper, promised: FollowUp) -> None:
+    """Keep the promise, and what is kept with it.
+
+    (Raises: Unavailable; NotYet.)
+    """
+    with keeper.transactions.read() as session:
+        open_ = follow_ups.open_of(session, promised.module_id)
+    this = [one for one in open_ if one.id == promised.id]
+    if promised.kind in _INDEXES:
+        _write_indexes(keeper, [one for one in open_ if one.kind in _INDEXES])
+        return
+    for one in this:
+        if one.kind in {PURGE, PURGE_AGAIN}:
+            _purge(keeper, one.release)
+        elif one.kind == VISIBLE:
+            _look(keeper, one.release)
+    with keeper.transactions.begin() as session:
+        follow_ups.keep(session, this, keeper.now())
+        if promised.kind == VISIBLE:
+            follow_ups.visible(session, promised.release_id, keeper.now())
+
+
+def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
+    """Write each index once, however often it was promised, and promise what follows from that."""
+    of_modules = [one.release for one in promised if one.kind == INDEX]
+    for release in {one.id: one for one in of_modules}.values():
+        _let_be_found(keeper, release)
+        if signatures.published(release) is not None:
+            beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
+    by_series = {releases.tarball_name(release).version.series: release for release in of_modules}
+    for release in by_series.values():
+        name = releases.tarball_name(release)
+        index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
+    if any(one.kind == ARCHIVE_INDEX for one in promised):
+        index.write_archive(keeper.store, keeper.transactions)
+    again = _AGAIN if keeper.purges is not None else None
+    with keeper.transactions.begin() as session:
+        if follow_ups.keep(session, promised, keeper.now()):
+            written = [*by_series.values(), *(one for one in of_modules if one.visible_at is None)]
+            unique = {one.id: one for one in written}.values()
+            is_seen = keeper.front is not None
+            follow_ups.promise_after_index(session, unique, keeper.now(), again=again, is_seen=is_seen)
+
+
+def _let_be_found(keeper: Keeper, release: Release) -> None:
+    """Let the CDN forget that the release's files are missing, before an index names them (invariant I1).
+
+    They are in the store since before they were published: so if it cannot be told, it is waited until it has
+    forgotten by itself.
+    """
+    if keeper.purges is None or release.visible_at is not None or release.published_at is None:
+        return
+    try:
+        keeper.purges.purge_paths(sorted(documents.keys(release)))
+    except CdnUnavailable as outage:
+        log.warning("missing_files_not_purged", detail=outage.detail)
+        since = (keeper.now() - release.published_at).total_seconds()
+        keeper.sleep(min(max(keeper.missing_ttl_s - since, 0), keeper.missing_ttl_s))
+
+
+def _purge(keeper: Keeper, release: Release) -> None:
+    """Let the CDN forget what the index of *release*'s module said; by URL, too: what was missing has no key."""
+    if keeper.purges is None:
+        return
+    name = releases.tarball_name(release)
+    keeper.purges.purge_keys([paths.index_surrogate_key(name.module), paths.ARCHIVE_INDEX])
+    keeper.purges.purge_paths(_indexes(name))
+
+
+def _indexes(name: TarballName) -> list[str]:
+    series, module = paths.series_directory(name.module, name.version.series), paths.module_directory(name.module)
+    pages = [paths.index_key(directory) for directory in (series, module, paths.SOURCES)]
+    return [paths.cache_key(name.module), paths.keyring_key(name.module), paths.latest_key(name), *pages]
+
+
+def _look(keeper: Keeper, release: Release) -> None:
+    """Read the release as readers do: its index names it, and each file has the right bytes.  (Raises: NotYet.)"""
+    if keeper.front is None:
+        return
+    with keeper.transactions.read() as session:
+        release = releases.held(session, releases.tarball_name(release))
+    name = releases.tarball_name(release)
+    expected = {key: checksum.digest(data) for step in documents.beside(release) for key, data in step.items()}
+    for key, sha256 in [*expected.items(), (paths.tarball_key(name), release.sha256)]:
+        seen = keeper.front.digest(key)
+        if seen is None or seen[1] != sha256:
+            raise NotYet(f"Readers are given {'nothing' if seen is None else 'other bytes'} for {key}.")
+    cache = keeper.front.read(paths.cache_key(name.module))
+    if cache is None or release.version not in cache_json.versions(name.module, cache):
+        raise NotYet(f"The index of {name.module} that readers are given does not name {release.version} yet.")
