@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from release_service.db import migrate
+from databases import migrate_if_empty
 from release_service.demo.gitlab import StandInGitLab
 from release_service.refusals import Refusals
 from release_service.settings import Settings
@@ -42,7 +42,7 @@ def replica(
     service = replace(built.service, now=clock)
     parts = replace(built, service=service, refusals=Refusals(service))
     engine = service.transactions.engine
-    migrate.upgrade(engine)
+    migrate_if_empty(engine)
     with TestClient(create_app(parts), client=(address, 50000)) as http:
         yield Uploads(parts, http, gitlab)
     parts.publishing.shutdown()

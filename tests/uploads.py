@@ -11,7 +11,8 @@ import httpx2
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from release_service.db import audit, migrate
+from databases import migrate_if_empty
+from release_service.db import audit
 from release_service.db.tables import Base, FollowUp
 from release_service.demo.gitlab import StandInGitLab
 from release_service.settings import Settings
@@ -97,7 +98,7 @@ def make_uploads(environment: Environment, gitlab: StandInGitLab, **changes: Any
     given = {name.removeprefix("RELEASE_SERVICE_").lower(): value for name, value in environment.items()}
     parts = build(Settings(_env_file=None, **given | changes))
     engine = parts.service.transactions.engine
-    migrate.upgrade(engine)
+    migrate_if_empty(engine)
     with TestClient(create_app(parts)) as http:
         yield Uploads(parts, http, gitlab)
     parts.publishing.shutdown()
