@@ -26,7 +26,8 @@ from release_service.publish import Service
 log = structlog.get_logger()
 
 _PAUSE_S = 1.0
-_MINUTE_S, _SWEEP_S = 60.0, 600.0
+_MINUTE_S, _SWEEP_S, _DAY_S = 60.0, 600.0, 86_400.0
+_LONGEST_WRITE = timedelta(days=1)
 _MOST_AT_ONCE = 100
 _LEASE, _RENEWAL_S = timedelta(seconds=20), 6.0
 # An outage, or bytes that have not come, need nobody; what else fails so often needs a person.
@@ -42,7 +43,7 @@ class Worker:
         self._service, self._mail_server = service, mail_server
         self._is_stopped = threading.Event()
         self._waiter = Waiter(service.transactions.engine, self._is_stopped.wait)
-        self._reconciled_at = self._swept_at = float("-inf")
+        self._reconciled_at = self._swept_at = self._store_swept_at = float("-inf")
 
     def run(self) -> None:
         """Work, wait until there is more to do, and so on."""
@@ -70,6 +71,10 @@ class Worker:
         if _is_time(self._swept_at, _SWEEP_S):
             self._swept_at = time.monotonic()
             self._sweep()
+        if _is_time(self._store_swept_at, _DAY_S):
+            self._store_swept_at = time.monotonic()
+            swept = self._service.store.sweep(self._service.now() - _LONGEST_WRITE)
+            log.info("store_swept", unfinished=swept)
 
     def _reconcile(self) -> None:
         """See to it that whatever was begun is promised to be finished."""

@@ -7,6 +7,7 @@ A key, once written by `stage` or `add`, never yields other bytes; only the docu
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Protocol
 
 
@@ -74,6 +75,10 @@ class ReleaseStore(Protocol):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield every key that begins with *prefix*, those of a directory sorted.  It costs the memory of a page."""
+        ...
+
+    def sweep(self, before: datetime) -> int:
+        """Remove what writers that died have left unfinished *before*, which was never readable; return how much."""
         ...
 
     def ping(self) -> None:

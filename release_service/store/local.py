@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -105,6 +106,16 @@ class LocalStore:
             found = (path.relative_to(self.root).as_posix() for path in _files(directory))
             yield from (key for key in found if key.startswith(prefix))
 
+    def sweep(self, before: datetime) -> int:
+        """Remove files that a writer was just making.  (See ReleaseStore.sweep.)"""
+        swept = 0
+        with _outages():
+            for path in _files(self.root):
+                if _is_unfinished(path.name) and path.lstat().st_mtime < before.timestamp():
+                    path.unlink(missing_ok=True)
+                    swept += 1
+        return swept
+
     def ping(self) -> None:
         """Return if the directory can be written to."""
         with _outages():
@@ -167,12 +178,16 @@ def _files(directory: Path) -> Iterator[Path]:
 
 def _is_temporary(entry: "os.DirEntry[str]") -> bool:
     """Say whether a writer of ours is just making it; what a writer has left that died is a file like others."""
-    new, copy = _NEW.fullmatch(entry.name), _COPY.fullmatch(entry.name)
-    if copy is None and (new is None or not paths.is_mutable(new[1])):
+    if not _is_unfinished(entry.name):
         return False
     with contextlib.suppress(FileNotFoundError):
         return abs(time.time() - entry.stat(follow_symlinks=False).st_mtime) < _LONGEST_WRITE_S
     return True
+
+
+def _is_unfinished(name: str) -> bool:
+    new = _NEW.fullmatch(name)
+    return _COPY.fullmatch(name) is not None or (new is not None and paths.is_mutable(new[1]))
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 
 import boto3
 import httpx2
@@ -133,6 +134,15 @@ class S3Store:
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
                 yield from (found["Key"] for found in page.get("Contents", []))
+
+    def sweep(self, before: datetime) -> int:
+        """Abort multipart uploads: ours begin none, and each costs what it holds.  (See ReleaseStore.sweep.)"""
+        with _outages():
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket)
+            found = [one for page in pages for one in page.get("Uploads", []) if one["Initiated"] < before]
+            for one in found:
+                self._s3.abort_multipart_upload(Bucket=self._bucket, Key=one["Key"], UploadId=one["UploadId"])
+            return len(found)
 
     def ping(self) -> None:
         """Ask for the bucket."""

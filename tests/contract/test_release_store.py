@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -222,6 +222,31 @@ def test_keys_are_those_with_the_prefix_in_order(store: ReleaseStore) -> None:
 def test_removing_what_is_not_there_does_nothing(store: ReleaseStore) -> None:
     store.remove(INDEX)
     assert list(store.keys("")) == []
+
+
+def test_what_a_writer_that_died_has_left_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.add("sources/gtk/4.18/gtk-4.18.1.news", b"news")
+    left = [".copy-abcd1234", ".cache.json.new"]
+    others = [".copy-other", ".gtk-4.18.1.tar.xz.new", "cache.json.new"]
+    for name in (*left, *others):
+        (tmp_path / "sources/gtk" / name).write_bytes(b"half")
+        os.utime(tmp_path / "sources/gtk" / name, (0, 0))
+    fresh = tmp_path / "sources/gtk/.index.html.new"
+    fresh.write_bytes(b"half")
+    assert store.sweep(datetime.now(UTC) - timedelta(days=1)) == len(left)
+    fresh.unlink()
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted([*others, "gtk-4.18.1.news"])
+
+
+@pytest.mark.slow
+def test_a_multipart_upload_that_somebody_has_left_open_is_aborted_when_it_is_old(bucket: str, seaweedfs: str) -> None:
+    with closing(boto3.client("s3", endpoint_url=seaweedfs)) as s3, closing(S3Store(bucket, seaweedfs)) as store:
+        s3.create_multipart_upload(Bucket=bucket, Key="sources/x")
+        now = datetime.now(UTC)
+        assert store.sweep(now - timedelta(days=1)) == 0
+        assert store.sweep(now + timedelta(minutes=1)) == 1
+        assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 def test_it_answers(store: ReleaseStore) -> None:
