@@ -18,8 +18,8 @@ from builders import a_tarball
 from mail_servers import Mailbox, certified, mail_server
 from release_service import wiring
 from release_service.authorize.stewards import operator
-from release_service.db import mails, persons
-from release_service.db.tables import Mail
+from release_service.db import follow_ups, mails, persons
+from release_service.db.tables import Mail, Release
 from release_service.demo.gitlab import StandInGitLab
 from release_service.mail import MailServer, send_due
 from release_service.rights import Change, change
@@ -102,6 +102,18 @@ def server_of(uploads: Uploads) -> MailServer:
 def waiting(uploads: Uploads) -> int:
     with uploads.parts.service.transactions.begin() as session:
         return len(session.scalars(select(Mail).where(Mail.sent_at.is_(None))).all())
+
+
+@both_kinds
+def test_nobody_is_told_of_a_release_before_readers_have_it(gnome: Uploads) -> None:
+    assert gnome.post(NAME, GOOD).status_code == 201
+    with gnome.parts.service.transactions.begin() as session:
+        release = session.scalars(select(Release)).one()
+        release.visible_at = None
+    assert (send(gnome), waiting(gnome)) == (0, 2)
+    with gnome.parts.service.transactions.begin() as session:
+        follow_ups.visible(session, release.id, gnome.parts.service.now())
+    assert (send(gnome), waiting(gnome)) == (2, 0)
 
 
 @both_kinds
