@@ -8,6 +8,7 @@ Nothing here knows HTTP: `web/errors.py` turns these into answers.
 from release_service.errors.base import Refused, Unavailable, shown
 from release_service.errors.outages import (
     AlreadyStored,
+    CdnUnavailable,
     Changed,
     DatabaseUnavailable,
     IndexWouldShrink,
@@ -84,6 +85,7 @@ __all__ = [
     "BadUpload",
     "Blocked",
     "CaseTwin",
+    "CdnUnavailable",
     "CertificateNotUsable",
     "Changed",
     "CompressionNotAccepted",

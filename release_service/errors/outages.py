@@ -35,6 +35,13 @@ class StoreUnavailable(Unavailable):
     title = "The storage cannot be reached now"
 
 
+class CdnUnavailable(Unavailable):
+    """The CDN does not do, or does not confirm, what it was asked for."""
+
+    code = "cdn_unavailable"
+    title = "The CDN cannot be reached now"
+
+
 class DatabaseUnavailable(Unavailable):
     """The database does not answer."""
 
