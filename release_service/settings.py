@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from release_service.addresses import CdnUrl, IssuerUrl, Token, is_loopback
 from release_service.archive import Limits
 from release_service.limits import SWITCHES
 from release_service.limits import Limits as UploaderLimits
@@ -20,7 +21,6 @@ from release_service.tarball import ACCEPTED, COMPRESSIONS
 
 _MIB = 1024 * 1024
 _LIMITS = Limits()
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _SHORTEST_SECRET = 32
 
 # Comma-separated in the environment.
@@ -55,18 +55,28 @@ class Settings(BaseSettings):
     base_url: str = Field(default="http://127.0.0.1:8000", description="Where the service is")
     public_url: str = Field(default="http://127.0.0.1:8000", description="Where readers see the tree")
 
+    cdn_url: CdnUrl | None = Field(
+        default=None, description="Where the CDN in front of the bucket is asked and purged; mostly PUBLIC_URL"
+    )
+    cdn_missing_ttl_s: Seconds = Field(default=5, description="How long the CDN keeps that something is missing")
+    fastly_api_url: CdnUrl = Field(default="https://api.fastly.com", description="Fastly's API; https, or loopback")
+    fastly_service_id: str | None = Field(
+        default=None, pattern="^[A-Za-z0-9]+$", description="The Fastly service to purge; without it nothing is purged"
+    )
+    fastly_token: Token | None = Field(default=None, description="May purge that service (scope `purge_select`)")
+
     trusted_proxies: Words = Field(
         default=(), description="Addresses of proxies whose X-Forwarded-For and -Proto are believed; * for any"
     )
 
-    gitlab_issuer: str = Field(
+    gitlab_issuer: IssuerUrl = Field(
         default="https://gitlab.gnome.org", description="Whose ID tokens are taken; https, or loopback"
     )
     gitlab_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
-    gitlab_api_url: str | None = Field(
+    gitlab_api_url: IssuerUrl | None = Field(
         default=None, description="Where job tokens are proven and projects looked up; else the issuer's /api/v4"
     )
-    sso_issuer: str | None = Field(
+    sso_issuer: IssuerUrl | None = Field(
         default=None, description="Whose access tokens are taken (a Keycloak realm); https, or loopback"
     )
     sso_audience: str = Field(default="gnome-release-service", description="The `aud` of those tokens")
@@ -164,19 +174,6 @@ class Settings(BaseSettings):
             raise ValueError(f"what can be switched off: {', '.join(SWITCHES)}")
         return value
 
-    @field_validator("gitlab_issuer", "sso_issuer", "gitlab_api_url")
-    @classmethod
-    def _trustworthy(cls, value: str | None) -> str | None:
-        """Https only; http is accepted for loopback addresses alone (DESIGN.md 4)."""
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(value))):
-            raise ValueError("an issuer, or its API, is https, or http on a loopback address")
-        if value.endswith("/"):
-            raise ValueError("an issuer is compared with the tokens' iss, which is written without a last slash")
-        return value
-
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -190,10 +187,18 @@ class Settings(BaseSettings):
         secret = self.session_secret.get_secret_value() if self.session_secret else ""
         if secret and len(secret) < _SHORTEST_SECRET:
             raise ValueError(f"SESSION_SECRET has at least {_SHORTEST_SECRET} characters")
-        if self.sso_issuer and not secret and not _is_loopback(self.base_url):
+        if self.sso_issuer and not secret and not is_loopback(self.base_url):
             raise ValueError("SESSION_SECRET is needed where people sign in, unless BASE_URL is a loopback")
         if self.sso_issuer == self.gitlab_issuer:
             raise ValueError("SSO_ISSUER and GITLAB_ISSUER are two issuers: a token of one proves nothing to the other")
+        return self
+
+    @model_validator(mode="after")
+    def _can_purge(self) -> Self:
+        if self.fastly_service_id is not None:
+            needed = {"FASTLY_TOKEN": self.fastly_token, "CDN_URL": self.cdn_url}
+            if lacking := [name for name, value in needed.items() if value is None]:
+                raise ValueError(f"where FASTLY_SERVICE_ID is set, {' and '.join(lacking)} must be, too")
         return self
 
     @field_validator("database_url")
@@ -269,7 +274,3 @@ class Settings(BaseSettings):
             decoder_memory_bytes=self.max_decoder_memory_bytes,
             text_bytes=self.max_news_bytes,
         )
-
-
-def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in _LOOPBACK

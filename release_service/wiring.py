@@ -7,6 +7,9 @@ from pathlib import Path
 
 from release_service.archive.inspector import Inspector
 from release_service.authorize import Policy, Proven
+from release_service.cdn import Front, Purges
+from release_service.cdn.fastly import Fastly
+from release_service.cdn.front import Front as CdnFront
 from release_service.db import Transactions, connect
 from release_service.identity.bearer import Bearers
 from release_service.identity.gitlab import GitLab, GitLabJob
@@ -86,12 +89,27 @@ def build_service(settings: Settings) -> Service:
         signing=SigningRules(
             timedelta(seconds=settings.signing_key_cooling_s), timedelta(seconds=settings.signature_max_age_s)
         ),
+        purges=purges(settings),
+        front=front(settings),
+        missing_ttl_s=settings.cdn_missing_ttl_s,
     )
 
 
 def mail_server(settings: Settings) -> MailServer | None:
     """Return where mail is handed in, None if none is sent."""
     return MailServer.of(settings.smtp_url, settings.mail_from) if settings.smtp_url else None
+
+
+def purges(settings: Settings) -> Purges | None:
+    """Return what makes the CDN forget, None if nothing is to be purged."""
+    if settings.fastly_service_id is None or settings.fastly_token is None or settings.cdn_url is None:
+        return None
+    return Fastly(settings.cdn_url, settings.fastly_api_url, settings.fastly_service_id, settings.fastly_token)
+
+
+def front(settings: Settings) -> Front | None:
+    """Return what reads as readers do, None if there is no CDN."""
+    return CdnFront(settings.cdn_url) if settings.cdn_url is not None else None
 
 
 def _proofs(settings: Settings) -> Proofs:

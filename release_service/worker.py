@@ -17,7 +17,7 @@ from release_service import audit, promises, signing_keys
 from release_service.db import follow_ups, limits, mails, sessions
 from release_service.db.tables import FollowUp
 from release_service.db.wake import Waiter
-from release_service.errors import AlreadyStored, IndexWouldShrink, Refused, Unavailable
+from release_service.errors import AlreadyStored, CdnUnavailable, IndexWouldShrink, Refused, Unavailable
 from release_service.finish import finish_release, finish_signatures
 from release_service.mail import MailServer, send_due
 from release_service.promises import NotYet
@@ -113,9 +113,9 @@ def keep_next(service: Service) -> bool:
         try:
             _keep(service, taken)
         except (Unavailable, NotYet, Refused) as trouble:
-            _put_off(
-                service, taken, str(trouble), is_alarm=isinstance(trouble, AlreadyStored | IndexWouldShrink | Refused)
-            )
+            is_alarm = isinstance(trouble, AlreadyStored | IndexWouldShrink | Refused)
+            asked_s = trouble.retry_after_s if isinstance(trouble, CdnUnavailable) else 0
+            _put_off(service, taken, str(trouble), is_alarm=is_alarm, asked_s=asked_s)
         except Exception as bug:
             log.exception("promise_failed", promise=taken.kind, id=taken.id)
             _put_off(service, taken, f"{type(bug).__name__}: see the log", is_alarm=True)
@@ -134,11 +134,13 @@ def _keep(service: Service, taken: FollowUp) -> None:
         follow_ups.keep(session, [taken], service.now())
 
 
-def _put_off(service: Service, taken: FollowUp, trouble: str, *, is_alarm: bool) -> None:
+def _put_off(service: Service, taken: FollowUp, trouble: str, *, is_alarm: bool, asked_s: int = 0) -> None:
+    """Try it again later; not before the CDN, if it is that, has *asked* to be left alone."""
     is_old = taken.kind == follow_ups.FINISH and service.now() - taken.promised_at > _LONGEST_UNFINISHED
     gives_up = is_old or (is_alarm and taken.tries >= _MOST_TRIES)
     # Of many that wait for the same outage to end, not all come back at once.
     wait_s = min(2 ** min(taken.tries - 1, 10), _LONGEST_WAIT_S) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+    wait_s = max(wait_s, asked_s)
     with service.transactions.begin() as session:
         wait = timedelta(seconds=wait_s)
         is_mine = follow_ups.put_off(session, taken, wait, trouble, gives_up=gives_up)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import httpx2
@@ -53,9 +53,21 @@ def needs(command: str, package: str) -> str:
     ]
     found = [str(path) for path in candidates if path and Path(path).exists()]
     if not found:
-        message = f"{command} is not installed: apt-get install {package}"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        _lack(command, package)
     return found[0]
+
+
+def needs_file(pattern: str, package: str) -> None:
+    """Fail or skip, as `needs` does, unless a file's absolute path matches *pattern*."""
+    if not any(Path("/").glob(pattern.removeprefix("/"))):
+        _lack(pattern.rpartition("/")[2], package)
+
+
+def _lack(what: str, package: str) -> NoReturn:
+    message = f"{what} is not installed: apt-get install {package}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def free_port(*, also_plus: int = 0) -> int:
@@ -241,7 +253,7 @@ def canned(answer: Callable[[Asked], Canned]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server calls
+        do_POST = do_PUT = do_PURGE = do_GET  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass

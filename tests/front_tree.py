@@ -6,16 +6,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
-import boto3
 import psycopg
 import pytest
 
 import builders
 import components
-from front import Front, Project, Tree, let_anyone_read, varnish
+from front import Front, Project, Tree, public_bucket, varnish
 from release_service.demo.gitlab import StandInGitLab
 
 _NEWS = "Changes in 48.{0}\n================\n\n- Say hello {0} times\n- Translations\n\n"
@@ -43,7 +42,7 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             settings |= {"DATABASE_URL": f"sqlite:///{home}/db", "STORE_URL": f"file:{home}/tree"}
         else:
             s3_url: str = request.getfixturevalue("seaweedfs")
-            bucket = _public_bucket(s3_url)
+            bucket = public_bucket(s3_url)
             front = stack.enter_context(varnish(_directory(home / "front"), s3_url, bucket))
             settings |= {
                 "DATABASE_URL": _database(request.getfixturevalue("postgresql")),
@@ -106,14 +105,6 @@ def _command(environment: dict[str, str], *arguments: str) -> None:
 def _directory(path: Path) -> Path:
     path.mkdir()
     return path
-
-
-def _public_bucket(s3_url: str) -> str:
-    name = f"tree-{uuid.uuid4().hex}"
-    with closing(boto3.client("s3", endpoint_url=s3_url)) as s3:
-        s3.create_bucket(Bucket=name)
-    let_anyone_read(s3_url, name)
-    return name
 
 
 def _database(server: str) -> str:

@@ -36,10 +36,14 @@ class StoreUnavailable(Unavailable):
 
 
 class CdnUnavailable(Unavailable):
-    """The CDN, or its purge API, does not answer."""
+    """The CDN does not do, or does not confirm, what it was asked for."""
 
     code = "cdn_unavailable"
     title = "The CDN cannot be reached now"
+
+    def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
+        """Keep *detail*; *retry_after_s* (seconds) is what the CDN asks for, if it does."""
+        super().__init__(detail, retry_after_s=retry_after_s)
 
 
 class DatabaseUnavailable(Unavailable):
