@@ -107,7 +107,7 @@ def _urls(cdn_url: str, key: str) -> set[str]:
 def _wait_s(answer: Answer) -> int:
     """Return what Retry-After says, in seconds or as a date; else when Fastly's own header says the limit ends."""
     after, reset = answer.headers.get("Retry-After", ""), answer.headers.get("Fastly-RateLimit-Reset", "")
-    wait_s: float = _WAIT_S
+    wait_s: float = _WAIT_S if answer.status == _LIMITED else _SHORTEST_WAIT_S
     if after.isdecimal():
         wait_s = int(after)
     elif after:
