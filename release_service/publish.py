@@ -29,7 +29,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.orm import Session
 
-from release_service import authorize, beside, documents, letters, limits, paths, signing
+from release_service import authorize, beside, documents, letters, limits, paths, quarantine, signing
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
 from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures
@@ -110,6 +110,7 @@ def publish_release(service: Service, tarball: ReceivedTarball, grant: Grant) ->
     if signed is not None and signatures.published(release) is None:
         release, _ = _sign(service, release, signed, grant)
     keep_promises(service, release.module_id)
+    releases.refuse_quarantined(release)
     _refuse_other(release, signed)
     return Published(release, is_new)
 
@@ -177,9 +178,8 @@ def _publish_signature(service: Service, session: Session, release: Release, gra
     act = Act("sign", by, grant.request_id if grant else "", name.module, release.version, release.sha256)
     audit.record(session, act, audit.ACCEPTED, "signed", service.now(), fingerprint=taken.fingerprint)
     follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
-    if service.sends_mail:
-        url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
-        _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by))
+    url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
+    _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by))
     return True
 
 
@@ -253,14 +253,11 @@ def _publish(service: Service, release: Release, grant: Grant) -> tuple[Release,
         # A signature that was taken later than this claim is an act of its own.
         taken = signing.publish(session, service.store, release, service.moment()) if release.signature else None
         _record(service, session, release, grant, "published", **({"fingerprint": taken.fingerprint} if taken else {}))
-        kinds = [follow_ups.INDEX]
-        if releases.is_first_of_module(session, release):
-            kinds.append(follow_ups.ARCHIVE_INDEX)
+        is_first = releases.is_first_of_module(session, release)
+        kinds = [follow_ups.INDEX, *([follow_ups.ARCHIVE_INDEX] if is_first else [])]
         follow_ups.promise(session, release, kinds, service.now())
-        if service.sends_mail:
-            url = paths.public_url(service.public_url, paths.tarball_key(name))
-            letter = letters.published(str(name), release.sha256, url, grant.uploader)
-            _promise_mail(service, session, name.module, letter)
+        url = paths.public_url(service.public_url, paths.tarball_key(name))
+        _promise_mail(service, session, name.module, letters.published(str(name), release.sha256, url, grant.uploader))
         return releases.held(session, name), True
 
 
@@ -272,7 +269,7 @@ def _record(service: Service, session: Session, release: Release, grant: Grant, 
 
 
 def _promise_mail(service: Service, session: Session, module: str, letter: Letter) -> None:
-    told = [found.person for found in modules.look_up(session, module).maintainers]
+    told = [found.person for found in modules.look_up(session, module).maintainers] if service.sends_mail else []
     mails.promise(session, told, letter.subject, letter.body, service.now())
 
 
@@ -281,12 +278,14 @@ def keep_promises(service: Service, module_id: int) -> None:
     with service.transactions.read() as session:
         promised = follow_ups.open_of(session, module_id)
     for promise in promised:
-        if promise.kind == follow_ups.INDEX:
+        if promise.kind != follow_ups.ARCHIVE_INDEX:
             name = releases.tarball_name(promise.release)
-            if signatures.published(promise.release) is not None:
+            if documents.is_told_anew(promise.release):
                 beside.tell(service.store, service.transactions, name)
             index.write_module(service.store, service.transactions, name, service.now(), service.signing.cooling)
         else:
             index.write_archive(service.store, service.transactions)
+        if promise.kind == follow_ups.QUARANTINE:
+            quarantine.remove_files(service.store, promise.release)
     with service.transactions.begin() as session:
         follow_ups.keep(session, promised, service.now())

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from release_service.db.tables import FollowUp, Module, Release
 
-INDEX = "index"  # the module's keyring, cache.json, LATEST-IS, HTML; a signed release's release.json
+INDEX = "index"  # the module's keyring, cache.json, LATEST-IS, HTML; release.json, if it tells something new
+QUARANTINE = "quarantine"  # the same, then a quarantined release's files vanish
 ARCHIVE_INDEX = "archive-index"  # the HTML of /sources/: when a module appears for the first time
 
 

@@ -15,6 +15,9 @@ class Release(Base):
 
     All that is stored beside the tarball is made from this row alone, so that an upload that died
     half-way is finished with the very same bytes.
+
+    It is yanked while `yanked_at` is set; `unyanked_at` is set instead once that was undone; `yank_reason` is why
+    the one or the other.  A quarantine is for ever.
     """
 
     __tablename__ = "releases"
@@ -30,6 +33,11 @@ class Release(Base):
     proof: Mapped[dict[str, Any]]
     claimed_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+    yanked_at: Mapped[datetime | None]
+    unyanked_at: Mapped[datetime | None]
+    yank_reason: Mapped[str | None] = mapped_column(String(500))
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str | None] = mapped_column(String(500))
 
     module: Mapped[Module] = relationship(lazy="raise")
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
@@ -106,7 +114,7 @@ class TokenUse(Base):
 
 
 class FollowUp(Base):
-    """A promise made in the commit of a release, a signature, a key or a right; open until `kept_at` is set."""
+    """A promise made in the commit of a release, a signature, a yank, a key or a right; open until `kept_at` is set."""
 
     __tablename__ = "follow_ups"
     __table_args__ = (Index(None, "module_id", "kept_at"),)
