@@ -11,6 +11,7 @@ from release_service.client.check import check
 from release_service.client.options import JsonOption, LocalUserOption, ServerOption, SignOption, TokenEnvOption
 from release_service.client.sign import sign
 from release_service.client.upload import upload
+from release_service.client.yank import yank
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
 
@@ -26,6 +27,7 @@ app.command()(account.logout)
 app.command()(account.whoami)
 app.command()(check)
 app.command()(sign)
+app.command()(yank)
 app.add_typer(keys.app, name="keys")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -101,6 +102,11 @@ def ask(
         return read(http.request(method, url, headers=headers, json=body, content=content, timeout=_TIMEOUT_S))
     except httpx2.RequestError as error:
         return unreachable(url, error)
+
+
+def release_url(server: str, module: str, version: str) -> str:
+    """Return where *server* tells of a published release."""
+    return f"{server}/api/v1/releases/{quote(module, safe='+')}/{quote(version, safe='')}"
 
 
 def sign_in_offer(http: httpx2.Client, server: str) -> Offer:

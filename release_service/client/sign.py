@@ -6,7 +6,6 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import httpx2
 import typer
@@ -53,8 +52,10 @@ def sign(  # noqa: PLR0913 - one for each option
 
 def _known(caller: Caller, module: str, version: str) -> dict[str, Any]:
     """Return what the service knows of the release: name, url, size, sha256, where it comes from."""
-    known = service.ask(caller.http, "GET", _url(caller, module, version)).or_failure()
+    known = service.ask(caller.http, "GET", service.release_url(caller.server, module, version)).or_failure()
     tarball = known.get("tarball")
+    if known.get("quarantined"):
+        raise Failure(Exit.REFUSED, f"{shown(module)} {shown(version)} is quarantined.", "Nothing was signed.")
     if not isinstance(tarball, dict) or not {"name", "sha256"} <= tarball.keys() or "url" not in known:
         raise Failure(Exit.UNAVAILABLE, f"Something other than the release service answers at {caller.server}.")
     _refuse_other_name(str(tarball["name"]), module, version)
@@ -69,10 +70,6 @@ def _refuse_other_name(name: str, module: str, version: str) -> None:
             f"You want to sign {shown(module)} {shown(version)}; the service says that this is {shown(name)}.",
             "Nothing was signed. Tell the release team.",
         )
-
-
-def _url(caller: Caller, module: str, version: str) -> str:
-    return f"{caller.server}/api/v1/releases/{quote(module, safe='+')}/{quote(version, safe='')}"
 
 
 def _download(http: httpx2.Client, url: str, file: Path, sha256: str) -> None:
@@ -99,6 +96,8 @@ def _show(known: dict[str, Any], wanted: str | None) -> None:
     where = known.get("proof") or {}
     lines = [f"{known['name']}, {known.get('size')} bytes", f"  sha256   {known['sha256']}"]
     lines += [f"  {name:8} {where[key]}" for name, key in _WHERE.items() if where.get(key)]
+    if isinstance(yanked := known.get("yanked"), dict):
+        lines.append(f"  yanked   {yanked.get('reason')}")
     report.tell(*lines)
     if wanted is not None and wanted != known["sha256"]:
         raise Failure(
@@ -107,7 +106,7 @@ def _show(known: dict[str, Any], wanted: str | None) -> None:
 
 
 def _sent(caller: Caller, module: str, version: str, signature: bytes) -> dict[str, Any]:
-    url = f"{_url(caller, module, version)}/signature"
+    url = f"{service.release_url(caller.server, module, version)}/signature"
     answer = service.ask(caller.http, "PUT", url, token=caller.token(), content=signature)
     return caller.accepted(answer).or_failure()
 
