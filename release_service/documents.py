@@ -19,6 +19,7 @@ _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Published file <- member of the archive (CONTRACT.md 4).
 _NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
+NEWS_EXTS = tuple(_NEWS_FILES)
 
 
 def news_files(texts: Mapping[str, bytes], previous: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -42,7 +43,10 @@ def archive(found: Inspection) -> dict[str, Any]:
 
 
 def keys(release: Release) -> set[str]:
-    """Return the keys of the tarball, of all that `beside` makes, and of a signature that was taken."""
+    """Return the keys of the tarball, of all that `beside` makes, and of a signature that was taken.
+
+    Of a quarantined release nothing but its release.json may be there.
+    """
     exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
     name = tarball_name(release)
     if release.signature is not None:
@@ -73,6 +77,22 @@ def _checksum_file(release: Release) -> bytes:
     return checksum.write(name, release.sha256, others)
 
 
+def is_told_anew(release: Release) -> bool:
+    """Say whether release.json may tell more than when the release was published."""
+    changes = release.yank_reason, release.quarantine_reason
+    return signatures.published(release) is not None or any(reason is not None for reason in changes)
+
+
+def standing(release: Release) -> dict[str, dict[str, str]]:
+    """Return what has become of it since it was published: {yanked, unyanked or quarantined: {at, reason}}."""
+    told = {
+        "yanked": (release.yanked_at, release.yank_reason),
+        "unyanked": (release.unyanked_at, release.yank_reason),
+        "quarantined": (release.quarantined_at, release.quarantine_reason),
+    }
+    return {what: {"at": at.strftime(_MOMENT), "reason": reason or ""} for what, (at, reason) in told.items() if at}
+
+
 def release_json(release: Release) -> bytes:
     """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
     name = tarball_name(release)
@@ -97,4 +117,5 @@ def release_json(release: Release) -> bytes:
             "signed": signature.signed_at.strftime(_MOMENT),
             "added": signature.added_at.strftime(_MOMENT),
         }
+    document |= standing(release)
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,4 +1,7 @@
-"""What maintainers are told by mail: a release, a change of rights or of keys, a stranger's attempt.  Pure text."""
+"""What maintainers are told by mail: a release, a yank, a change of rights or of keys, a stranger's attempt.
+
+Pure text.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +44,29 @@ def signed(tarball: str, fingerprint: str, url: str, by: Uploader | None) -> Let
         f"{tarball} was signed.\n\n  {url}\n  key {spaced(fingerprint)}\n\n{sent}\n\n"
         "If this was not one of you, tell the release team at once.\n",
     )
+
+
+def withdrawn(release: str, what: str, reason: str, by: Uploader) -> Letter:
+    """Tell that a release was yanked or quarantined, or that a yank was undone: *what*, and why."""
+    done, effect = _WITHDRAWN[what]
+    return Letter(
+        f"{release} {done}",
+        f"{release} {done}:\n\n  {shown(reason, 2000)}\n\n{effect}\n\nBy {who(by)}.\n\n"
+        "If you do not know why, tell the release team.\n",
+    )
+
+
+_WITHDRAWN = {
+    "yank": (
+        "was yanked",
+        "No program is offered this version any more; its files are still there.",
+    ),
+    "unyank": ("is no longer yanked", "Programs are offered this version again."),
+    "quarantine": (
+        "was quarantined",
+        "Its files cannot be downloaded any more, and its version number is never used again.",
+    ),
+}
 
 
 def changed(module: str, what: Sequence[str], by: Uploader) -> Letter:

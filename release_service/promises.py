@@ -11,16 +11,17 @@ Each may be kept twice, by two at once too: indexes are made from the rows as th
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.orm import Session
 
-from release_service import beside, checksum, documents, paths
+from release_service import beside, checksum, documents, paths, quarantine
 from release_service.cdn import Front, Purges
-from release_service.db import Transactions, follow_ups, releases, signatures
-from release_service.db.follow_ups import ARCHIVE_INDEX, INDEX, PURGE, PURGE_AGAIN, VISIBLE
+from release_service.db import Transactions, follow_ups, releases
+from release_service.db.follow_ups import ARCHIVE_INDEX, INDEX, PURGE, PURGE_AGAIN, QUARANTINE, VISIBLE
 from release_service.db.tables import FollowUp, Release
 from release_service.errors import CdnUnavailable
 from release_service.index import cache_json
@@ -66,12 +67,10 @@ def keep(keeper: Keeper, module_id: int) -> None:
         promised = [one for one in follow_ups.open_of(session, module_id) if one.kind in _INDEXES]
     if promised:
         _write_indexes(keeper, promised)
-    if keeper.purges is None:
-        return
     with keeper.transactions.read() as session:
-        purges = [one for one in follow_ups.open_of(session, module_id) if one.kind == PURGE]
+        then = [one for one in follow_ups.open_of(session, module_id) if one.kind in {PURGE, QUARANTINE}]
     try:
-        for one in purges:
+        for one in then:
             keep_one(keeper, one)
     except CdnUnavailable as outage:
         log.warning("purge_put_off", detail=outage.detail)
@@ -93,8 +92,11 @@ def keep_one(keeper: Keeper, promised: FollowUp) -> None:
             _purge(keeper, one.release)
         elif one.kind == VISIBLE:
             _look(keeper, one.release)
+        elif one.kind == QUARANTINE:
+            _withdraw(keeper, one.release)
     with keeper.transactions.begin() as session:
-        follow_ups.keep(session, this, keeper.now())
+        if follow_ups.keep(session, this, keeper.now()) and promised.kind == QUARANTINE:
+            _promise_purges(keeper, session, [one.release for one in this])
         if promised.kind == VISIBLE:
             follow_ups.visible(session, promised.release_id, keeper.now())
 
@@ -104,7 +106,7 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
     of_modules = [one.release for one in promised if one.kind == INDEX]
     for release in {one.id: one for one in of_modules}.values():
         _let_be_found(keeper, release)
-        if signatures.published(release) is not None:
+        if documents.is_told_anew(release):
             beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
     by_series = {releases.tarball_name(release).version.series: release for release in of_modules}
     for release in by_series.values():
@@ -112,13 +114,26 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
         index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
     if any(one.kind == ARCHIVE_INDEX for one in promised):
         index.write_archive(keeper.store, keeper.transactions)
-    again = _AGAIN if keeper.purges is not None else None
     with keeper.transactions.begin() as session:
         if follow_ups.keep(session, promised, keeper.now()):
-            written = [*by_series.values(), *(one for one in of_modules if one.visible_at is None)]
-            unique = {one.id: one for one in written}.values()
-            is_seen = keeper.front is not None
-            follow_ups.promise_after_index(session, unique, keeper.now(), again=again, is_seen=is_seen)
+            _promise_purges(keeper, session, by_series.values())
+            _promise_looks(keeper, session, {one.id: one for one in of_modules}.values())
+
+
+def _promise_purges(keeper: Keeper, session: Session, written: Iterable[Release]) -> None:
+    """Promise what has to follow now that the indexes which name *written* are written: one of each series."""
+    for release in written if keeper.purges is not None else ():
+        follow_ups.promise_later(session, release, PURGE, keeper.now())
+        follow_ups.promise_later(session, release, PURGE_AGAIN, keeper.now(), after=_AGAIN)
+
+
+def _promise_looks(keeper: Keeper, session: Session, written: Iterable[Release]) -> None:
+    """Promise to look whether readers have what nobody has seen yet; without a CDN they have it now."""
+    for release in written:
+        if release.visible_at is None and keeper.front is not None:
+            follow_ups.promise_later(session, release, VISIBLE, keeper.now())
+        elif release.visible_at is None:
+            follow_ups.visible(session, release.id, keeper.now())
 
 
 def _let_be_found(keeper: Keeper, release: Release) -> None:
@@ -143,7 +158,18 @@ def _purge(keeper: Keeper, release: Release) -> None:
         return
     name = releases.tarball_name(release)
     keeper.purges.purge_keys([paths.index_surrogate_key(name.module), paths.ARCHIVE_INDEX])
-    keeper.purges.purge_paths(_indexes(name))
+    withdrawn = quarantine.files(release) if release.quarantined_at is not None else []
+    keeper.purges.purge_paths([*_indexes(name), *withdrawn])
+
+
+def _withdraw(keeper: Keeper, release: Release) -> None:
+    """Take a quarantined release's files from readers, once no index names them, also none that the CDN has kept."""
+    name = releases.tarball_name(release)
+    beside.tell(keeper.store, keeper.transactions, name)
+    index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
+    _purge(keeper, release)
+    quarantine.remove_files(keeper.store, release)
+    _purge(keeper, release)
 
 
 def _indexes(name: TarballName) -> list[str]:
@@ -158,12 +184,16 @@ def _look(keeper: Keeper, release: Release) -> None:
         return
     with keeper.transactions.read() as session:
         release = releases.held(session, releases.tarball_name(release))
+    if release.quarantined_at is not None:
+        return
     name = releases.tarball_name(release)
     expected = {key: checksum.digest(data) for step in documents.beside(release) for key, data in step.items()}
     for key, sha256 in [*expected.items(), (paths.tarball_key(name), release.sha256)]:
         seen = keeper.front.digest(key)
         if seen is None or seen[1] != sha256:
             raise NotYet(f"Readers are given {'nothing' if seen is None else 'other bytes'} for {key}.")
+    if release.yanked_at is not None:
+        return
     cache = keeper.front.read(paths.cache_key(name.module))
     if cache is None or release.version not in cache_json.versions(name.module, cache):
         raise NotYet(f"The index of {name.module} that readers are given does not name {release.version} yet.")

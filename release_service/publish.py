@@ -141,6 +141,7 @@ def add_signature(service: Service, name: TarballName, data: bytes, grant: Grant
 def _followed(service: Service, release: Release, signed: Signed | None, *, is_new: bool) -> Published:
     """Keep what was promised.  (Raises: AlreadySigned.)"""
     keep_promises(service, release.module_id)
+    releases.refuse_quarantined(release)
     _refuse_other(release, signed)
     with service.transactions.read() as session:
         return Published(release, is_new, follow_ups.open_kinds(session, release))
@@ -175,9 +176,8 @@ def make_signature_public(service: Service, session: Session, release: Release, 
     act = Act("sign", by, grant.request_id if grant else "", name.module, release.version, release.sha256)
     audit.record(session, act, audit.ACCEPTED, "signed", service.now(), fingerprint=taken.fingerprint)
     follow_ups.promise(session, release, [follow_ups.INDEX], service.now())
-    if service.sends_mail:
-        url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
-        _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by), release)
+    url = paths.public_url(service.public_url, paths.release_key(name, paths.signature_ext(name)))
+    _promise_mail(service, session, name.module, letters.signed(str(name), taken.fingerprint, url, by), release)
     return True
 
 
@@ -255,14 +255,11 @@ def make_public(service: Service, release: Release, by: Uploader, request_id: st
         more = {"fingerprint": taken.fingerprint} if taken else {}
         _record(service, session, release, by, request_id, "published", **more)
         follow_ups.keep_finishing(session, release, service.now())
-        kinds = [follow_ups.INDEX]
-        if releases.is_first_of_module(session, release):
-            kinds.append(follow_ups.ARCHIVE_INDEX)
+        is_first = releases.is_first_of_module(session, release)
+        kinds = [follow_ups.INDEX, *([follow_ups.ARCHIVE_INDEX] if is_first else [])]
         follow_ups.promise(session, release, kinds, service.now())
-        if service.sends_mail:
-            url = paths.public_url(service.public_url, paths.tarball_key(name))
-            letter = letters.published(str(name), release.sha256, url, by)
-            _promise_mail(service, session, name.module, letter, release)
+        url = paths.public_url(service.public_url, paths.tarball_key(name))
+        _promise_mail(service, session, name.module, letters.published(str(name), release.sha256, url, by), release)
         return releases.held(session, name), True
 
 
@@ -274,8 +271,8 @@ def _record(
     audit.record(session, act, audit.ACCEPTED, code, service.now(), size=release.size, **by.provenance, **more)
 
 
-def _promise_mail(service: Service, session: Session, module: str, letter: Letter, after: Release | None) -> None:
-    told = [found.person for found in modules.look_up(session, module).maintainers]
+def _promise_mail(service: Service, session: Session, module: str, letter: Letter, after: Release) -> None:
+    told = [found.person for found in modules.look_up(session, module).maintainers] if service.sends_mail else []
     mails.promise(session, told, letter.subject, letter.body, service.now(), after)
 
 

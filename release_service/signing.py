@@ -106,9 +106,10 @@ def publish(session: Session, store: ReleaseStore, release: Release, moment: Mom
     """Store the signature that was taken, and let readers be told of it; return it, None if there is nothing to do.
 
     The row is held while the file is stored, and its key is asked about again: what `settle` takes back cannot be
-    stored by somebody who is late.  (Raises: SignatureNotTrusted.)
+    stored by somebody who is late.  (Raises: SignatureNotTrusted; Quarantined.)
     """
     name = releases.tarball_name(release)
+    releases.hold_reachable(session, release)
     taken = signatures.hold(session, release)
     if taken is None or taken.published_at is not None:
         return None

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from release_service import log
-from release_service.cli import audit, follow_ups, modules, switch, verify
+from release_service.cli import audit, follow_ups, modules, switch, verify, yank
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
 from release_service.errors import Unavailable
@@ -27,6 +27,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(switch.app, name="switch")
 app.add_typer(follow_ups.app, name="follow-ups")
 app.command("verify")(verify.command)
+app.command("yank")(yank.yank_command)
+app.command("quarantine")(yank.quarantine_command)
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]

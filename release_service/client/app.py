@@ -12,6 +12,7 @@ from release_service.client.options import JsonOption, LocalUserOption, ServerOp
 from release_service.client.sign import sign
 from release_service.client.status import status, wait_until_visible
 from release_service.client.upload import upload
+from release_service.client.yank import yank
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
 
@@ -28,6 +29,7 @@ app.command()(account.whoami)
 app.command()(check)
 app.command()(sign)
 app.command()(status)
+app.command()(yank)
 app.add_typer(keys.app, name="keys")
 
 

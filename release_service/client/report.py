@@ -72,6 +72,8 @@ def published(answer: Answer) -> None:
     say(f"sha256 {body['sha256']}")
     if body.get("signature_url"):
         say(f"signature {body['signature_url']}")
+    if isinstance(yanked := body.get("yanked"), dict):
+        tell(f"warning: it is yanked, and stays so: {yanked.get('reason')}")
     tell(*(f"warning: {warning}" for warning in body.get("warnings", [])))
     if body.get("pending"):
         tell(f"Readers see it soon; pending: {', '.join(map(str, body['pending']))}.")

@@ -54,6 +54,8 @@ def _known(caller: Caller, module: str, version: str) -> dict[str, Any]:
     """Return what the service knows of the release: name, url, size, sha256, where it comes from."""
     known = service.ask(caller.http, "GET", service.release_url(caller.server, module, version)).or_failure()
     tarball = known.get("tarball")
+    if known.get("quarantined"):
+        raise Failure(Exit.REFUSED, f"{shown(module)} {shown(version)} is quarantined.", "Nothing was signed.")
     if not isinstance(tarball, dict) or not {"name", "sha256"} <= tarball.keys() or "url" not in known:
         raise Failure(Exit.UNAVAILABLE, f"Something other than the release service answers at {caller.server}.")
     _refuse_other_name(str(tarball["name"]), module, version)
@@ -94,6 +96,8 @@ def _show(known: dict[str, Any], wanted: str | None) -> None:
     where = known.get("proof") or {}
     lines = [f"{known['name']}, {known.get('size')} bytes", f"  sha256   {known['sha256']}"]
     lines += [f"  {name:8} {where[key]}" for name, key in _WHERE.items() if where.get(key)]
+    if isinstance(yanked := known.get("yanked"), dict):
+        lines.append(f"  yanked   {yanked.get('reason')}")
     report.tell(*lines)
     if wanted is not None and wanted != known["sha256"]:
         raise Failure(

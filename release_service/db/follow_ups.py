@@ -10,7 +10,8 @@ from release_service.db import changed, clock, wake
 from release_service.db.tables import FollowUp, Module, Release
 
 FINISH = "finish"  # a claim: to be published; kept by whoever sends the tarball, or if it died, from what it has stored
-INDEX = "index"  # the module's keyring, cache.json, LATEST-IS, HTML; a signed release's release.json
+INDEX = "index"  # the module's keyring, cache.json, LATEST-IS, HTML; release.json, if it tells something new
+QUARANTINE = "quarantine"  # the same, then a quarantined release's files vanish
 ARCHIVE_INDEX = "archive-index"  # the HTML of /sources/: when a module appears for the first time
 PURGE = "purge"  # the CDN's copies of these indexes
 PURGE_AGAIN = "purge-again"  # what was on its way to the CDN when it was purged
@@ -36,22 +37,11 @@ def promise_once(session: Session, release: Release, kind: str, now: datetime) -
         promise(session, release, [kind], now)
 
 
-def promise_after_index(
-    session: Session, written: Iterable[Release], now: datetime, *, again: timedelta | None, is_seen: bool
+def promise_later(
+    session: Session, release: Release, kind: str, now: datetime, *, after: timedelta = timedelta(0)
 ) -> None:
-    """Promise what follows when the indexes of *written* stand in the store.
-
-    The purge, if *again* says how long after it a second one is due; and that the release is looked at as readers do,
-    if *is_seen*: else it is visible now.
-    """
-    for release in written:
-        if again is not None:
-            _add(session, PURGE, release.module_id, release.id, now, after=timedelta(0))
-            _add(session, PURGE_AGAIN, release.module_id, release.id, now, after=again)
-        if release.visible_at is None and is_seen:
-            _add(session, VISIBLE, release.module_id, release.id, now, after=timedelta(0))
-        elif release.visible_at is None:
-            visible(session, release.id, now)
+    """Promise *kind* for *release*, due *after* a while: any worker may take it then."""
+    _add(session, kind, release.module_id, release.id, now, after=after)
 
 
 def visible(session: Session, release_id: int, now: datetime) -> None:

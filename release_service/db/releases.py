@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
-from release_service.db import changed
+from release_service.db import changed, follow_ups
 from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText, TokenUse
-from release_service.errors import DigestKnown, TokenAlreadyUsed, VersionTaken
+from release_service.errors import DigestKnown, Quarantined, TokenAlreadyUsed, VersionTaken, shown
 from release_service.tarball import TarballName
 from release_service.version import Version
 
@@ -48,8 +48,25 @@ def tarball_name(release: Release) -> TarballName:
     return TarballName(release.module.name, Version.parse_imported(release.version), release.compression)
 
 
+def refuse_quarantined(release: Release) -> None:
+    """Raise Quarantined if *release* is: whatever comes for it comes too late."""
+    if release.quarantined_at is not None:
+        raise Quarantined(
+            f"{tarball_name(release).release} was quarantined on {release.quarantined_at:%Y-%m-%d}: "
+            f"{shown(release.quarantine_reason, 500)}"
+        )
+
+
+def hold_reachable(session: Session, release: Release) -> None:
+    """Keep *release* from being quarantined until the transaction ends.  (Raises: Quarantined, if it is already.)"""
+    row = select(Release).where(Release.id == release.id).options(joinedload(Release.module))
+    row = row.with_for_update(read=True, of=Release).execution_options(populate_existing=True)
+    refuse_quarantined(session.scalars(row).one())
+
+
 def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None:
-    """Raise VersionTaken unless *release* is of exactly these bytes under this name."""
+    """Raise VersionTaken unless *release* is of exactly these bytes under this name, Quarantined whatever they are."""
+    refuse_quarantined(release)
     if release.sha256 == sha256 and release.compression == name.compression:
         return
     if release.published_at is not None:
@@ -65,7 +82,7 @@ def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None
 
 
 def refuse_second_name(session: Session, name: TarballName, sha256: str) -> None:
-    """Raise DigestKnown if these bytes are a release, or claimed, of another module or version."""
+    """Raise DigestKnown (Quarantined) if these bytes are a release, or claimed, of another module or version."""
     others = (
         select(Release)
         .join(Module)
@@ -78,6 +95,7 @@ def refuse_second_name(session: Session, name: TarballName, sha256: str) -> None
     )
     other = session.scalar(others)
     if other is not None:
+        refuse_quarantined(other)
         verb = "claimed" if other.published_at is None else "published"
         raise DigestKnown(
             f"SHA-256 {sha256} was {verb} as {tarball_name(other)} on {other.claimed_at:%Y-%m-%d}; yours: {name}."
@@ -85,11 +103,16 @@ def refuse_second_name(session: Session, name: TarballName, sha256: str) -> None
 
 
 def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
-    """Return NEWS and ChangeLog of the highest published version lower than this one; {} without one."""
+    """Return NEWS and ChangeLog of the highest published version lower than this one; {} without one.
+
+    A yanked one counts: its news can still be read, and what is compared must not depend on when it was yanked.  A
+    quarantined one does not: nobody can read its news any more, so the next version tells it.
+    """
     published = session.execute(
         select(Release.id, Release.version)
         .join(Module)
         .where(Module.folded == name.module.lower(), Release.published_at.is_not(None))
+        .where(Release.quarantined_at.is_(None))
     )
     lower = [(version, id_) for id_, text in published if (version := Version.parse_imported(text)) < name.version]
     if not lower:
@@ -177,9 +200,17 @@ def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
 
 
 def publish(session: Session, release: Release, now: datetime) -> bool:
-    """Make *release* public; return whether it was this call that did."""
+    """Make *release* public; return whether it was this call that did.
+
+    Another upload of the same bytes may have, and it may be quarantined since: what this one has stored goes again.
+    """
     hidden = Release.id == release.id, Release.published_at.is_(None)
-    return changed(session, update(Release).where(*hidden).values(published_at=now)) == 1
+    if changed(session, update(Release).where(*hidden).values(published_at=now)) == 1:
+        return True
+    quarantined = Release.id == release.id, Release.quarantined_at.is_not(None)
+    if session.scalar(select(Release.id).where(*quarantined)) is not None:
+        follow_ups.promise(session, release, [follow_ups.QUARANTINE], now)
+    return False
 
 
 def is_first_of_module(session: Session, release: Release) -> bool:
@@ -191,7 +222,7 @@ def is_first_of_module(session: Session, release: Release) -> bool:
 
 
 def published(session: Session, module: str) -> list[Release]:
-    """Return all published releases of *module* with their files, in the order of versions."""
+    """Return all published releases of *module*, hidden ones too, with their files, in the order of versions."""
     rows = session.scalars(
         select(Release)
         .join(Module)
@@ -240,10 +271,19 @@ def named(session: Session, modules: Collection[str], versions: Collection[str])
 
 def published_names(session: Session, modules: Collection[str]) -> list[TarballName]:
     """Return the names of the published tarballs of all these *modules*, each module's in the order of versions."""
+    return _names(session, Module.name.in_(modules))
+
+
+def offered_names(session: Session, modules: Collection[str]) -> list[TarballName]:
+    """Return those of them that are neither yanked nor quarantined."""
+    return _names(session, Module.name.in_(modules), Release.yanked_at.is_(None), Release.quarantined_at.is_(None))
+
+
+def _names(session: Session, *conditions: ColumnElement[bool]) -> list[TarballName]:
     rows = session.execute(
         select(Module.name, Release.version, Release.compression)
         .join(Module)
-        .where(Module.name.in_(modules), Release.published_at.is_not(None))
+        .where(Release.published_at.is_not(None), *conditions)
     )
     names = [TarballName(module, Version.parse_imported(version), compression) for module, version, compression in rows]
     return sorted(names, key=lambda name: (name.module, name.version))

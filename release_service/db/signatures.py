@@ -58,9 +58,10 @@ def take_back(session: Session, taken: ReleaseSignature, instead: Signed | None,
 
 
 def unfinished(session: Session, before: datetime) -> Sequence[Release]:
-    """Return the published releases whose signature was taken *before*, and is not published."""
+    """Return the published releases, none quarantined, whose signature was taken *before*, and is not published."""
     taken = ReleaseSignature.published_at.is_(None), ReleaseSignature.added_at < before
     rows = select(Release).join(ReleaseSignature).where(*taken, Release.published_at.is_not(None))
+    rows = rows.where(Release.quarantined_at.is_(None))
     return session.scalars(
         rows.options(joinedload(Release.module), joinedload(Release.signature)).order_by(Release.id)
     ).all()

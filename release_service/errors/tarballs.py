@@ -103,6 +103,14 @@ class VersionTaken(Refused):
     remedy = "A published version never changes: use a new version number."
 
 
+class Quarantined(Refused):
+    """An administrator has taken the release out of reach; its name and its bytes stay taken."""
+
+    code = "quarantined"
+    title = "This release is quarantined"
+    remedy = "It cannot be brought back: make a new version; the release team can say more."
+
+
 class DigestKnown(Refused):
     """These very bytes are a release already, under another name."""
 

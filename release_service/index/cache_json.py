@@ -16,11 +16,11 @@ LISTED = ("news", "changes", "tar.xz", "tar.gz", "tar.bz2", "tar.zst", "sha256su
 
 
 def write(module: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:
-    """Return the text of *module*'s cache.json; *releases* in the order of versions."""
+    """Return the text of *module*'s cache.json: of its *releases*, in the order of versions, those that are offered."""
     files: dict[str, dict[str, str]] = {}
     others: dict[str, list[str]] = {}
     newest: dict[str, str] = {}
-    for release in releases:
+    for release in filter(lambda release: release.is_offered, releases):
         name, series = release.name, release.name.version.series
         exts = sorted(release.files, key=lambda ext: (ext not in LISTED, ext in LISTED and LISTED.index(ext), ext))
         files[str(name.version)] = {ext: f"{series}/{name.release}.{ext}" for ext in exts if ext in LISTED}

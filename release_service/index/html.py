@@ -4,7 +4,7 @@ What scrapers hold on to (CONTRACT.md 4): ``href`` first, lower case, double quo
 end in ``/``, the link's text whole, one link a line, inside ``<td class="link">``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from html import escape
@@ -38,11 +38,12 @@ _SIZES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of an index: *name* with a ``/`` if it is a directory; *size* in bytes."""
+    """A line of an index: *name* with a ``/`` if it is a directory; *size* in bytes; under it, *notes* for people."""
 
     name: str
     day: date | None = None
     size: int | None = None
+    notes: Sequence[str] = ()
 
 
 def write(title: str, about: str, entries: Iterable[Entry], *, is_top: bool = False) -> bytes:
@@ -82,8 +83,13 @@ def _row(entry: Entry) -> str:
     day = "" if entry.day is None else entry.day.isoformat()
     return (
         f'<tr><td class="link"><a href="{name}" title="{name}">{name}</a></td>'
-        f'<td class="size">{size}</td><td class="date">{day}</td></tr>'
+        f'<td class="size">{size}</td><td class="date">{day}</td></tr>' + "".join(map(_note, entry.notes))
     )
+
+
+def _note(text: str) -> str:
+    # Its style is its own: a page without notes is the same, byte for byte, as before there were any.
+    return f'\n<tr><td colspan="3" style="padding: .65rem 1rem; overflow-wrap: anywhere">{escape(text)}</td></tr>'
 
 
 def _size(size: int) -> str:

@@ -23,9 +23,13 @@ def archive(modules: Iterable[str]) -> bytes:
 
 def module(name: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:
     """Return the index of a module: its series, the newest first, then cache.json and the keyring."""
-    newest = {release.name.version.series: release for release in releases}
+    listed = [release for release in releases if not release.is_quarantined]
+    newest = {release.name.version.series: release for release in listed}
     in_order = sorted(newest.items(), key=lambda item: item[1].name.version, reverse=True)
-    entries = [html.Entry(f"{series}/", release.day) for series, release in in_order]
+    entries = [
+        html.Entry(f"{series}/", release.day, notes=_notes(one for one in listed if one.name.version.series == series))
+        for series, release in in_order
+    ]
     entries.append(html.Entry(paths.CACHE_JSON))
     entries += [html.Entry(f"{name}{paths.KEYRING}")] if has_keyring else []
     return html.write(name, f"The series of {name}: one directory each.", entries)
@@ -33,9 +37,18 @@ def module(name: str, releases: Sequence[Indexed], *, has_keyring: bool = False)
 
 def series(name: str, number: str, releases: Sequence[Indexed]) -> bytes:
     """Return the index of a series: its files, the newest version first, the tarball before what belongs to it."""
-    mine = [release for release in releases if release.name.version.series == number]
-    entries = [html.Entry(paths.latest_name(mine[-1].name.version), mine[-1].day)] if mine else []
+    mine = [one for one in releases if one.name.version.series == number and not one.is_quarantined]
+    offered = [release for release in mine if release.is_offered]
+    entries = [html.Entry(paths.latest_name(offered[-1].name.version), offered[-1].day)] if offered else []
     for release in reversed(mine):
-        exts = sorted(release.files, key=lambda ext: (not ext.startswith("tar."), ext))
-        entries += [html.Entry(f"{release.name.release}.{ext}", release.day, release.files[ext]) for ext in exts]
+        tarball, *others = sorted(release.files, key=lambda ext: (not ext.startswith("tar."), ext))
+        notes = {tarball: _notes([release])}
+        entries += [
+            html.Entry(f"{release.name.release}.{ext}", release.day, release.files[ext], notes.get(ext, ()))
+            for ext in (tarball, *others)
+        ]
     return html.write(f"{name} {number}", f"The releases of {name} {number}.", entries)
+
+
+def _notes(releases: Iterable[Indexed]) -> list[str]:
+    return [f"{one.name.version} was yanked: {one.yanked}" for one in releases if one.yanked is not None]

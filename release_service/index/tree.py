@@ -11,7 +11,10 @@ Documents = dict[str, Callable[[], bytes]]
 
 
 def module(name: str, releases: Sequence[Indexed], ring: bytes) -> Documents:
-    """Return those of a module that has published *releases*, in the order of versions; *ring*: its keyring."""
+    """Return those of a module that has published *releases*, in the order of versions; *ring*: its keyring.
+
+    A series all of which is yanked has no newest version; one all of which is quarantined has an empty page.
+    """
     if not releases:
         return {}
     has_keyring = bool(ring)
@@ -21,9 +24,10 @@ def module(name: str, releases: Sequence[Indexed], ring: bytes) -> Documents:
     }
     if has_keyring:
         documents[paths.keyring_key(name)] = partial(bytes, ring)
-    newest = {release.name.version.series: release.name for release in releases}
-    for series, latest in newest.items():
+    newest = {release.name.version.series: release.name for release in releases if release.is_offered}
+    for series in {release.name.version.series for release in releases}:
         documents[paths.index_key(paths.series_directory(name, series))] = partial(pages.series, name, series, releases)
+    for latest in newest.values():
         documents[paths.latest_key(latest)] = partial(pages.latest, latest)
     return documents
 

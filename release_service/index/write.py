@@ -11,27 +11,28 @@ from datetime import datetime, timedelta
 from release_service import paths
 from release_service.db import Transactions, releases, signing_keys
 from release_service.db.tables import Release
-from release_service.errors import IndexWouldShrink
+from release_service.errors import IndexWouldShrink, StoreUnavailable
 from release_service.index import Indexed, cache_json, pages
 from release_service.store import ReleaseStore
 from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
-from release_service.version import Version
 
 _RELEASE_JSON = "release.json"
+_TRIES = 50
 
 Snapshot = Callable[[], Sequence[Indexed]]
 
 
 def indexed(release: Release) -> Indexed:
-    """Return what the indexes show of a published row."""
+    """Return what the indexes show of a published row; a quarantined one is among them, so that it may vanish."""
     name = releases.tarball_name(release)
     assert release.published_at is not None  # noqa: S101 - the query asks for it
     files: dict[str, int | None] = {f"tar.{name.compression}": release.size, "sha256sum": None, _RELEASE_JSON: None}
     files |= {file.ext: file.size for file in release.files}
     if release.signature is not None and release.signature.published_at is not None:
         files[paths.signature_ext(name)] = len(release.signature.text)
-    return Indexed(name, release.published_at.date(), files)
+    yanked = None if release.yanked_at is None else release.yank_reason or ""
+    return Indexed(name, release.published_at.date(), files, yanked, release.quarantined_at is not None)
 
 
 def write_module(
@@ -66,7 +67,7 @@ def write_module(
         rewrite(store, paths.keyring_key(module), lambda _: ring())
     with ThreadPoolExecutor(3) as together:
         steps = [
-            together.submit(_write_latest, store, module, number, snapshot),
+            together.submit(_write_latest, store, transactions, module, number),
             together.submit(
                 page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
             ),
@@ -110,7 +111,10 @@ def _keyring(
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
-    """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has."""
+    """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has.
+
+    What is yanked or quarantined may vanish, being among the rows of *snapshot* (invariant I9); nothing else may.
+    """
     known = {str(release.name.version) for release in snapshot}
     missing = set(cache_json.versions(module, before)) - known if before is not None else set()
     if missing:
@@ -118,16 +122,30 @@ def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, ha
     return cache_json.write(module, snapshot, has_keyring=has_keyring)
 
 
-def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:
-    """Leave one LATEST-IS in the series, the highest: add it first, then remove the lower ones.
+def _write_latest(store: ReleaseStore, transactions: Transactions, module: str, series: str) -> None:
+    """Leave one LATEST-IS in the series, of the newest version that is offered; none, if none is.
 
-    Only lower ones are ever removed, and the listing is read anew after the own one was added,
-    so that of two writers at once the one with the higher version prevails.
+    The newest is added before others are removed.  Several may write at once, and a yank makes the newest a lower one:
+    so whoever has removed something looks again whether that was right.
     """
-    prefix = f"{paths.series_directory(module, number)}/{paths.LATEST}"
-    mine = [release.name for release in snapshot() if release.name.version.series == number]
-    latest = max(mine, key=lambda name: name.version)
-    store.add(paths.latest_key(latest), pages.latest(latest))
-    there = [Version(key.removeprefix(prefix)) for key in store.keys(prefix)]
-    for version in sorted(there)[:-1]:
-        store.remove(f"{prefix}{version}")
+
+    def newest() -> TarballName | None:
+        with transactions.read() as session:
+            names = releases.offered_names(session, [module])
+        mine = (name for name in names if name.version.series == series)
+        return max(mine, key=lambda name: name.version, default=None)
+
+    prefix = f"{paths.series_directory(module, series)}/{paths.LATEST}"
+    for _ in range(_TRIES):
+        latest = newest()
+        wanted = paths.latest_key(latest) if latest else None
+        if latest is not None:
+            store.add(paths.latest_key(latest), pages.latest(latest))
+        others = [key for key in store.keys(prefix) if key != wanted]
+        if newest() != latest:
+            continue
+        for key in others:
+            store.remove(key)
+        if not others or newest() == latest:
+            return
+    raise StoreUnavailable(f"The newest version of {module} {series} changes faster than it can be written.")

@@ -1,7 +1,7 @@
 """The store: where the tree's bytes live.  A port with two kinds, `local` and `s3`.
 
-A key, once written by `stage` or `add`, never yields other bytes; only the documents of
-`paths.is_mutable` are replaced, and only if they are still what the writer has read.
+A key, once written by `stage` or `add`, never yields other bytes, though it may be removed; only the
+documents of `paths.is_mutable` are replaced, and only if they are still what the writer has read.
 """
 
 from collections.abc import Iterator
@@ -70,7 +70,11 @@ class ReleaseStore(Protocol):
         ...
 
     def remove(self, key: str) -> None:
-        """Remove a mutable object, or a signature that nothing tells of yet; nothing happens if it is not there."""
+        """Let nobody read the object any more; nothing happens if it is not there.
+
+        Only what is mutable, a signature that nothing tells of yet, and the files of a quarantined release go.  A
+        bucket with versions keeps the bytes as an old version, and takes new ones under the key: the database must not.
+        """
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:

@@ -95,9 +95,11 @@ class LocalStore:
                 os.fsync(directory)
 
     def remove(self, key: str) -> None:
-        """Remove a mutable object.  (See ReleaseStore.remove.)"""
-        with _outages():
-            (self.root / key).unlink(missing_ok=True)
+        """Remove a file; it does not come back after a power cut.  (See ReleaseStore.remove.)"""
+        path = self.root / key
+        with _outages(), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
+            _sync_directory(path.parent)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield keys.  (See ReleaseStore.keys.)"""

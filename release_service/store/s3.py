@@ -124,7 +124,7 @@ class S3Store:
                 raise
 
     def remove(self, key: str) -> None:
-        """Remove a mutable object.  (See ReleaseStore.remove.)"""
+        """Remove an object, whatever versions of it the bucket keeps.  (See ReleaseStore.remove.)"""
         with _outages():
             self._s3.delete_object(Bucket=self._bucket, Key=key)
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from sqlalchemy.orm import Session
+
+from release_service.db import follow_ups
 from release_service.db.releases import Place
 from release_service.errors import StoreUnavailable
 from release_service.store import ReleaseStore
@@ -29,6 +32,7 @@ class Kind(StrEnum):
     WRONG_INDEX = "wrong_index"
     MISSING = "missing"
     UNREADABLE = "unreadable"
+    QUARANTINED = "quarantined"
     FOREIGN = "foreign"
 
 
@@ -85,6 +89,11 @@ class Verified:
 
 # What each key should hold; None: nothing.
 Expected = Mapping[str, Content | None]
+
+
+def is_promised(session: Session, module: str) -> bool:
+    """Say whether the module's indexes are promised: neither they need be as the rows say yet, nor a release.json."""
+    return any(follow_ups.is_open(session, kind, module) for kind in (follow_ups.INDEX, follow_ups.QUARANTINE))
 
 
 def compare(store: ReleaseStore, alternatives: Sequence[Expected], kind: Callable[[str], Kind]) -> list[Finding]:

@@ -2,15 +2,15 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 
 from release_service import documents, paths
-from release_service.db import Transactions, follow_ups, releases
+from release_service.db import Transactions, releases
 from release_service.index import Indexed, tree
 from release_service.store import ReleaseStore
 from release_service.tarball import TarballName
-from release_service.verify.findings import BEGINNING, Finding, Kind, Scope
+from release_service.verify.findings import BEGINNING, Finding, Kind, Scope, is_promised
 
 _LISTED = 1000  # keys
 # What stands behind the version in a file's name has at most so many dots: .release.json, .tar.xz.asc.
@@ -52,15 +52,17 @@ def _explained(transactions: Transactions, keys: Iterable[str]) -> set[str]:
     with transactions.read() as session:
         rows = releases.named(session, modules, versions)
         names = releases.published_names(session, modules)
+        offered = set(releases.offered_names(session, modules))
     explained = {key for row in rows for key in documents.keys(row)} | tree.archive(()).keys()
     for module, of_module in itertools.groupby(names, key=lambda name: name.module):
-        explained |= _index_keys(module, of_module)
+        explained |= _index_keys(module, of_module, offered)
     return explained
 
 
-def _index_keys(module: str, names: Iterable[TarballName]) -> set[str]:
-    # Whether the module has a keyring, `indexes` says.
-    return set(tree.module(module, [Indexed(name, date.min) for name in names], ring=b"a keyring"))
+def _index_keys(module: str, names: Iterable[TarballName], offered: Collection[TarballName]) -> set[str]:
+    # Whether the module has a keyring, `indexes` says; and of the other releases only that they are not offered counts.
+    snapshot = [Indexed(name, date.min, yanked=None if name in offered else "") for name in names]
+    return set(tree.module(module, snapshot, ring=b"a keyring"))
 
 
 def _is_going(transactions: Transactions, store: ReleaseStore, key: str) -> bool:
@@ -73,5 +75,5 @@ def _is_going(transactions: Transactions, store: ReleaseStore, key: str) -> bool
     # First the rows, then the promises, then the object: whoever has kept a promise has removed it before.
     with transactions.read() as session:
         was_newest = key in {paths.latest_key(name) for name in releases.published_names(session, [module])}
-        is_promised = follow_ups.is_open(session, follow_ups.INDEX, module)
-    return was_newest and (is_promised or next(iter(store.keys(key)), None) != key)
+        is_open = is_promised(session, module)
+    return was_newest and (is_open or next(iter(store.keys(key)), None) != key)

@@ -3,13 +3,26 @@
 from collections.abc import Iterator
 from functools import partial
 
+from sqlalchemy.orm import Session
+
 from release_service import paths
 from release_service.db import Transactions, follow_ups, releases, signing_keys
 from release_service.index import tree
 from release_service.index import write as index
 from release_service.signing import Moment
 from release_service.store import ReleaseStore
-from release_service.verify.findings import LOOKS, Content, Expected, Kind, Scope, Verified, compare, size, together
+from release_service.verify.findings import (
+    LOOKS,
+    Content,
+    Expected,
+    Kind,
+    Scope,
+    Verified,
+    compare,
+    is_promised,
+    size,
+    together,
+)
 
 ARCHIVE = "the archive"
 
@@ -39,13 +52,18 @@ def _verify(transactions: Transactions, store: ReleaseStore, module: str | None,
         if not findings:
             break
         # Asked after the objects were read: once a promise is closed all is written, and the next look sees it.
-        kind = follow_ups.ARCHIVE_INDEX if module is None else follow_ups.INDEX
         with transactions.read() as session:
-            if follow_ups.is_open(session, kind, module):
+            if _is_open(session, module):
                 findings, pending = [], module or ARCHIVE
                 break
     objects = len([content for content in alternatives[0].values() if content])
     return Verified(objects, size(alternatives[0]), findings, pending=pending)
+
+
+def _is_open(session: Session, module: str | None) -> bool:
+    if module is None:
+        return follow_ups.is_open(session, follow_ups.ARCHIVE_INDEX, None)
+    return is_promised(session, module)
 
 
 def _archive(transactions: Transactions, store: ReleaseStore) -> list[Expected]:

@@ -1,15 +1,28 @@
-"""The releases: tarballs by size and SHA-256, what stands beside them byte for byte."""
+"""The releases: tarballs by size and SHA-256, what stands beside them byte for byte; of quarantined ones nothing is."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from release_service import documents, paths
-from release_service.db import Transactions, follow_ups, releases
+from release_service.db import Transactions, releases
 from release_service.db.releases import Place
 from release_service.db.tables import Release
 from release_service.errors import NotFound, shown
 from release_service.store import ReleaseStore
-from release_service.verify.findings import LOOKS, Content, Expected, Kind, Scope, Verified, compare, size, together
+from release_service.verify.findings import (
+    LOOKS,
+    Content,
+    Expected,
+    Finding,
+    Kind,
+    Scope,
+    Verified,
+    compare,
+    is_promised,
+    size,
+    together,
+)
 
 _PAGE = 100  # releases with their texts
 
@@ -49,21 +62,32 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
     name = releases.tarball_name(release)
     tarball = paths.tarball_key(name)
 
-    def kind(key: str) -> Kind:
-        return Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT
+    def look(release: Release) -> list[Finding]:
+        found = compare(store, alternatives, lambda key: Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT)
+        if release.quarantined_at is not None:
+            return [replace(one, kind=Kind.QUARANTINED) if one.kind is Kind.FOREIGN else one for one in found]
+        return found
 
     alternatives = [_expected(release)]
-    findings = compare(store, alternatives, kind)
+    findings = look(release)
     for _ in range(LOOKS - 1):
         if not findings:
             break
         # A signature may have come since its row was read; release.json tells of it when the promise is kept.
         with transactions.read() as session:
             now = releases.find(session, name) or release
-            is_promised = follow_ups.is_open(session, follow_ups.INDEX, name.module)
-        alternatives = [_expected(now), *([_untold(now)] if is_promised and now.signature else [])]
-        findings = compare(store, alternatives, kind)
-    return Verified(len(alternatives[0]), size(alternatives[0]), findings, _place(release), name.release)
+            is_open = is_promised(session, name.module)
+        alternatives = [_expected(now), *([_untold(now)] if is_open and now.signature else [])]
+        findings = [one for one in look(now) if not (is_open and _is_to_come(now, one))]
+    objects = len([content for content in alternatives[0].values() if content])
+    return Verified(objects, size(alternatives[0]), findings, _place(release), name.release)
+
+
+def _is_to_come(release: Release, finding: Finding) -> bool:
+    """Say whether a promise that is open mends it: a yank or quarantine, or the undoing of one, that is just made."""
+    changes = release.yank_reason, release.quarantine_reason
+    is_told = finding.key.endswith(paths.RELEASE_JSON) and any(reason is not None for reason in changes)
+    return finding.kind is Kind.QUARANTINED or (is_told and finding.kind is Kind.WRONG_CONTENT)
 
 
 def _untold(release: Release) -> Expected:
@@ -74,6 +98,10 @@ def _untold(release: Release) -> Expected:
 
 
 def _expected(release: Release) -> Expected:
+    """Return what should be there: of a quarantined release, what it was, and nothing that it had."""
+    if release.quarantined_at is not None:
+        told = paths.release_key(releases.tarball_name(release), paths.RELEASE_JSON.removeprefix("."))
+        return {**dict.fromkeys(documents.keys(release)), told: Content.of(documents.release_json(release))}
     expected = {paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)}
     for step in documents.beside(release):
         expected |= {key: Content.of(document) for key, document in step.items()}

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from release_service.errors import NotFound, Refused, Unavailable, shown
-from release_service.web import account, keys, modules, pages, questions, releases, sign_in, tree, upload
+from release_service.web import account, keys, modules, pages, questions, releases, sign_in, tree, upload, yanks
 from release_service.web.linger import LingeringClose
 from release_service.web.pages import answer_error
 from release_service.web.sessions import Cookies
@@ -34,6 +34,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(modules.router)
     app.include_router(keys.router)
     app.include_router(releases.router)
+    app.include_router(yanks.router)
     app.include_router(sign_in.router)
     app.include_router(account.router)
     app.include_router(router)

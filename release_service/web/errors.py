@@ -26,6 +26,7 @@ STATUS: dict[type[Exception], int] = {
     errors.AlreadySigned: 409,
     errors.VersionTaken: 409,
     errors.DigestKnown: 409,
+    errors.Quarantined: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.CompressionNotAccepted: 415,

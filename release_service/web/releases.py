@@ -9,16 +9,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from release_service import documents, paths
+from release_service import documents, paths, yank
 from release_service.authorize import Grant, authorize
 from release_service.db import follow_ups, releases
 from release_service.db.tables import Release
-from release_service.errors import NotFound, shown
+from release_service.errors import shown
 from release_service.identity.sso import Person
 from release_service.publish import Published, add_signature
 from release_service.receive import ended
 from release_service.tarball import TarballName
-from release_service.version import Version
 from release_service.web.admission import counted
 from release_service.web.bodies import small_body
 from release_service.web.callers import a_person, begin, know, parts_of
@@ -29,17 +28,22 @@ router = APIRouter()
 
 @router.get("/api/v1/releases/{module}/{version}", summary="What is known of a published release")
 async def get_release(request: Request, module: str, version: str) -> Response:
-    """Answer with what its release.json says, where its tarball is, and whether readers have it (`visible`) yet."""
+    """Answer with what its release.json says, where its tarball is, and whether readers have it (`visible`) yet.
+
+    `url` is null, if it is quarantined.
+    """
     return JSONResponse(await run_in_threadpool(_described, parts_of(request), module, version))
 
 
 def _described(parts: Parts, module: str, version: str) -> dict[str, Any]:
     with parts.service.transactions.read() as session:
-        release = _published(releases.find(session, _named(module, version)), module, version)
+        release = _published(releases.find(session, yank.named(module, version)), module, version)
         pending = follow_ups.open_kinds(session, release)
     known: dict[str, Any] = json.loads(documents.release_json(release))
-    url = paths.public_url(parts.settings.public_url, paths.tarball_key(releases.tarball_name(release)))
-    state = {"visible": release.visible_at is not None, "pending": pending}
+    url = None
+    if release.quarantined_at is None:
+        url = paths.public_url(parts.settings.public_url, paths.tarball_key(releases.tarball_name(release)))
+    state = {"visible": url is not None and release.visible_at is not None, "pending": pending}
     return known | state | {"url": url, "sandbox": parts.settings.sandbox}
 
 
@@ -63,26 +67,16 @@ async def put_signature(request: Request, module: str, version: str) -> Response
 
 def _granted(parts: Parts, person: Person, module: str, version: str, request_id: str) -> tuple[TarballName, Grant]:
     with parts.service.transactions.read() as session:
-        name = releases.tarball_name(_published(releases.find(session, _named(module, version)), module, version))
+        release = _published(releases.find(session, yank.named(module, version)), module, version)
+        releases.refuse_quarantined(release)
+        name = releases.tarball_name(release)
         return name, authorize(session, person, name, parts.service.policy, request_id, is_signed=True)
-
-
-def _named(module: str, version: str) -> TarballName:
-    """Return a name to look for; which compression it has, the row says."""
-    try:
-        return TarballName(module, Version.parse_imported(version), "xz")
-    except ValueError:
-        raise _nothing(module, version) from None
 
 
 def _published(release: Release | None, module: str, version: str) -> Release:
     if release is None or release.published_at is None or release.module.name != module:
-        raise _nothing(module, version)
+        raise yank.nothing(module, version)
     return release
-
-
-def _nothing(module: str, version: str) -> NotFound:
-    return NotFound(f"There is no release {shown(module)} {shown(version)}.")
 
 
 def _answer(parts: Parts, name: TarballName, published: Published) -> JSONResponse:

@@ -12,11 +12,12 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from release_service import paths
+from release_service import documents, paths
 from release_service.authorize import Proven
 from release_service.db import signatures
 from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
+from release_service.errors import shown
 from release_service.publish import Published, publish_release
 from release_service.receive import Body, ended, receive, timed, until_cut_off
 from release_service.receive.multipart import Form
@@ -105,6 +106,7 @@ def _answer(request: Request, published: Published) -> Response:
             "signature_url": _signature_url(request, release),
             "warnings": release.archive["warnings"],
             "pending": published.pending,
+            "yanked": documents.standing(release).get("yanked"),
             "sandbox": settings.sandbox,
         }
         return JSONResponse(body, status, {"Location": url})
@@ -116,6 +118,8 @@ def _answer(request: Request, published: Published) -> Response:
     ]
     signature = _signature_url(request, release)
     lines += [f"signature {signature}"] if signature else []
+    if release.yanked_at is not None:
+        lines.append(f"It is yanked, and stays so: {shown(release.yank_reason, 500)}")
     lines += [f"warning: {warning}" for warning in release.archive["warnings"]]
     lines += [f"Readers see it soon; pending: {', '.join(published.pending)}."] if published.pending else []
     return PlainTextResponse("\n".join(lines) + "\n", status, {"Location": url})

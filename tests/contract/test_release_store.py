@@ -249,6 +249,32 @@ def test_a_multipart_upload_that_somebody_has_left_open_is_aborted_when_it_is_ol
         assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
+def test_what_is_removed_can_be_read_no_more_and_removing_it_again_does_nothing(
+    store: ReleaseStore, received: Callable[[bytes], Source]
+) -> None:
+    """Write-once files, too: those of a quarantined release.  What lies beside them stays."""
+    with store.stage(KEY, received(b"tarball")) as staged:
+        staged.add()
+    store.add(f"{KEY}.asc", b"signature")
+    for _ in range(2):
+        store.remove(KEY)
+        assert (store.read(KEY), store.digest(KEY), list(store.keys(""))) == (None, None, [f"{KEY}.asc"])
+    with pytest.raises(StoreUnavailable):
+        list(store.pieces(KEY))
+
+
+@pytest.mark.real
+def test_a_bucket_with_versions_keeps_what_was_removed_for_who_may_read_versions(bucket: str, seaweedfs: str) -> None:
+    with closing(boto3.client("s3", endpoint_url=seaweedfs)) as s3, closing(S3Store(bucket, seaweedfs)) as store:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        store.add(KEY, b"evidence")
+        store.remove(KEY)
+        assert (store.read(KEY), list(store.keys(""))) == (None, [])
+        (kept,) = s3.list_object_versions(Bucket=bucket, Prefix=KEY)["Versions"]
+        found = s3.get_object(Bucket=bucket, Key=KEY, VersionId=kept["VersionId"])["Body"].read()
+    assert found == b"evidence"
+
+
 def test_it_answers(store: ReleaseStore) -> None:
     store.ping()
 

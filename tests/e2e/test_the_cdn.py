@@ -13,10 +13,12 @@ import httpx2
 import pytest
 
 import components
+import forked
 from builders import a_tarball
 from databases import new_database
 from front import FASTLY_SERVICE_ID, FASTLY_TOKEN, public_bucket, purges, twin
 from release_service.demo.gitlab import StandInGitLab
+from uploads import Environment
 
 pytestmark = pytest.mark.real
 
@@ -32,6 +34,7 @@ class World:
     cdn: str
     home: Path
     gitlab: StandInGitLab
+    environment: Environment
 
     def publish(self, name: str) -> httpx2.Response:
         """Publish a tarball; return the service's answer, as JSON."""
@@ -84,7 +87,10 @@ def world(
         }
         environment = {f"RELEASE_SERVICE_{name}": value for name, value in settings.items()}
         service, _ = stack.enter_context(components.service(environment, home / "log"))
-        yield World(service, cdn_url, home / "twin", gitlab)
+        made = World(service, cdn_url, home / "twin", gitlab, environment)
+        assert made.publish("gtk-4.16.0.tar.xz").status_code == 201
+        made.until(lambda: made.known("4.16.0")["visible"])
+        yield made
 
 
 def test_a_reader_s_old_index_is_gone_when_the_next_release_is_published(world: World) -> None:
@@ -115,8 +121,8 @@ def test_a_url_that_was_polled_before_its_release_is_served_right_after_it(world
 def test_while_the_cdn_takes_no_purges_a_release_is_published_and_not_visible(world: World, answers: Any) -> None:
     version = {"down": "4.22.0", "limited": "4.22.1"}[answers]
     polled = f"4.22/gtk-{version}.tar.xz"
-    world.read("cache.json")
     with purges(world.home, answers):
+        assert world.read("cache.json").status_code == 200
         assert world.read(polled).status_code == 404
         answer = world.publish(f"gtk-{version}.tar.xz")
         assert (answer.status_code, "purge" in answer.json()["pending"]) == (201, True)
@@ -138,3 +144,15 @@ def test_the_command_line_waits_until_readers_have_it(world: World, tmp_path: Pa
     assert (done.returncode, done.stderr.splitlines()[-1]) == (0, "Readers have it.")
     assert b"4.24.0" in world.read("cache.json").content
     assert world.read("4.24/gtk-4.24.0.tar.xz").content == file.read_bytes()
+
+
+def test_a_quarantined_tarball_that_the_cdn_has_kept_is_served_no_more(world: World, tmp_path: Path) -> None:
+    assert world.publish("gtk-4.26.0.tar.xz").status_code == 201
+    path = "4.26/gtk-4.26.0.tar.xz"
+    assert [world.read(path).headers["x-cache"] for _ in range(2)][1] == "HIT"
+    words = ("quarantine", "gtk", "4.26.0", "--reason", "Malware", "--yes")
+    done = forked.run(*words, environment=os.environ | world.environment, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert world.read(path).status_code == 404
+    assert world.read("4.26/gtk-4.26.0.sha256sum").status_code == 404
+    assert b"4.26.0" not in world.read("cache.json").content

@@ -1,6 +1,7 @@
 """cache.json: one rule of CONTRACT.md 4 a test; a real client broke when it was violated."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,9 @@ def test_the_versions_of_a_document_are_read_back() -> None:
 
 def test_a_module_without_releases_has_an_empty_document() -> None:
     assert cache_json.write("gtk", []) == b'[4, {"gtk": {}}, {"gtk": []}, {".": ["cache.json"]}]'
+
+
+def test_what_is_yanked_or_quarantined_is_named_nowhere() -> None:
+    hidden = [replace(GTK[1], yanked="It eats files"), replace(GTK[2], is_quarantined=True)]
+    assert cache_json.write("gtk+", [GTK[0], *hidden]) == cache_json.write("gtk+", GTK[:1])
+    assert json.loads(cache_json.write("gtk+", hidden)) == [4, {"gtk+": {}}, {"gtk+": []}, {".": ["cache.json"]}]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
@@ -35,6 +36,13 @@ PAGES: dict[str, Callable[[], bytes]] = {
 }
 
 
+YANKED = [GTK[0], replace(GTK[1], yanked='Eats <b>files</b> & "more"'), replace(GTK[2], yanked="Too")]
+ALL = PAGES | {
+    "yanked gtk+": lambda: pages.module("gtk+", YANKED),
+    "yanked gtk+-3.24": lambda: pages.series("gtk+", "3.24", YANKED),
+}
+
+
 def links(page: bytes) -> list[str]:
     return [match[1] for match in LINK.finditer(page.decode())]
 
@@ -44,9 +52,9 @@ def test_it_is_the_golden_byte_for_byte(page: str) -> None:
     assert PAGES[page]() == (GOLDENS / f"{page}.index.html").read_bytes()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL)
 def test_every_link_has_the_one_form_that_scrapers_read(page: str) -> None:
-    for line in PAGES[page]().decode().splitlines():
+    for line in ALL[page]().decode().splitlines():
         assert line.count("<a") == line.count("<a href=") <= 1
         if "<a" in line:
             match = LINK.search(line)
@@ -54,14 +62,14 @@ def test_every_link_has_the_one_form_that_scrapers_read(page: str) -> None:
             assert match[1] == match[2] == match[3]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL)
 def test_every_link_is_relative_and_of_this_directory(page: str) -> None:
-    for link in links(PAGES[page]()):
+    for link in links(ALL[page]()):
         assert not link.startswith(("./", "/", "http"))
         assert link == "../" or "/" not in link.removesuffix("/")
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL)
 def test_the_page_is_whole(page: str) -> None:
     """Every element that is opened is closed, in order."""
 
@@ -79,7 +87,7 @@ def test_the_page_is_whole(page: str) -> None:
             assert self.opened.pop() == tag
 
     balance = Balance()
-    balance.feed(PAGES[page]().decode("utf-8"))
+    balance.feed(ALL[page]().decode("utf-8"))
     balance.close()
     assert balance.opened == []
 
@@ -129,6 +137,26 @@ def test_a_series_lists_its_own_files_the_newest_version_first() -> None:
 
 def test_a_series_without_releases_is_an_empty_page() -> None:
     assert links(pages.series("gtk+", "4.0", GTK)) == ["../"]
+
+
+def test_what_is_yanked_is_listed_with_the_reason_and_is_not_the_latest() -> None:
+    for page in ("yanked gtk+", "yanked gtk+-3.24"):
+        text = ALL[page]().decode()
+        assert text.count(">3.24.9 was yanked: Eats &lt;b&gt;files&lt;/b&gt; &amp; &quot;more&quot;</td>") == 1
+        assert text.count(">3.24.52 was yanked: Too</td>") == 1
+    assert links(ALL["yanked gtk+-3.24"]()) == [
+        link for link in links(PAGES["gtk+-3.24"]()) if link != "LATEST-IS-3.24.52"
+    ]
+    assert links(ALL["yanked gtk+"]()) == links(PAGES["gtk+"]())
+    kept = pages.series("gtk+", "3.24", [GTK[1], YANKED[2]])
+    assert "LATEST-IS-3.24.9" in links(kept)
+
+
+def test_what_is_quarantined_is_listed_nowhere() -> None:
+    gone = [GTK[0], *(replace(one, is_quarantined=True, yanked="Bad") for one in GTK[1:])]
+    assert links(pages.series("gtk+", "3.24", gone)) == ["../"]
+    assert links(pages.module("gtk+", gone)) == ["../", "3.22/", "cache.json"]
+    assert b"Bad" not in pages.module("gtk+", gone) + pages.series("gtk+", "3.24", gone)
 
 
 def test_a_long_name_is_never_cut() -> None:

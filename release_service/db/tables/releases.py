@@ -17,6 +17,9 @@ class Release(Base):
 
     All that is stored beside the tarball is made from this row alone, so that an upload that died
     half-way is finished with the very same bytes.
+
+    It is yanked while `yanked_at` is set; `unyanked_at` is set instead once that was undone; `yank_reason` is why
+    the one or the other.  A quarantine is for ever.
     """
 
     __tablename__ = "releases"
@@ -33,6 +36,11 @@ class Release(Base):
     claimed_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
     visible_at: Mapped[datetime | None]
+    yanked_at: Mapped[datetime | None]
+    unyanked_at: Mapped[datetime | None]
+    yank_reason: Mapped[str | None] = mapped_column(String(500))
+    quarantined_at: Mapped[datetime | None]
+    quarantine_reason: Mapped[str | None] = mapped_column(String(500))
 
     module: Mapped[Module] = relationship(lazy="raise")
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
@@ -109,7 +117,7 @@ class TokenUse(Base):
 
 
 class FollowUp(Base):
-    """A promise made in the commit of a claim, a release, a signature, a key or a right; open until `kept_at` is set.
+    """A promise made in the commit of a claim, a release, a signature, a yank, a key or a right; open until kept.
 
     All moments but `promised_at` and `kept_at` are of the database's clock.  From `due_at` on (none: at once) a worker
     may take it, and holds it until `leased_until`; `fence` counts who took it, so that a worker that lost its lease
