@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from release_service import paths
 from release_service.errors import AlreadyStored, Changed, OutOfSpace, StoreUnavailable
-from release_service.store import Document, Source, Staged
+from release_service.store import Document, Source, Staged, Stored
 
 _PIECE_BYTES = 1024 * 1024
 _READABLE = 0o644
@@ -104,6 +104,12 @@ class LocalStore:
             directory = self.root / prefix.rpartition("/")[0]
             found = (path.relative_to(self.root).as_posix() for path in _files(directory))
             yield from (key for key in found if key.startswith(prefix))
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """Yield keys with the sizes of what they hold.  (See ReleaseStore.listing.)"""
+        for key in self.keys(prefix):
+            with _outages(), contextlib.suppress(FileNotFoundError):  # it may have vanished
+                yield Stored(key, (self.root / key).lstat().st_size)
 
     def ping(self) -> None:
         """Return if the directory can be written to."""
