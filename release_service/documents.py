@@ -15,7 +15,7 @@ from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
 FORMAT = 1
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Published file <- member of the archive (CONTRACT.md 4).
 _NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
@@ -73,8 +73,21 @@ def _checksum_file(release: Release) -> bytes:
     return checksum.write(name, release.sha256, others)
 
 
+def told_later(release: Release) -> bool:
+    """Say whether release.json tells more of *release* than it did when it was stored, before it was published."""
+    return signatures.published(release) is not None or _published_later(release)
+
+
+def _published_later(release: Release) -> bool:
+    """Say whether the day that the indexes show is another than the one on which the tarball was received."""
+    return release.published_at is not None and release.published_at.date() != release.claimed_at.date()
+
+
 def release_json(release: Release) -> bytes:
-    """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
+    """Tell what the database knows of the release, so that it can be rebuilt from the bucket (docs/decisions/0019).
+
+    `repair.record` reads it: what is told here is read there.
+    """
     name = tarball_name(release)
     document = {
         "format": FORMAT,
@@ -87,14 +100,16 @@ def release_json(release: Release) -> bytes:
         ],
         "archive": release.archive,
         "proof": release.proof,
-        "received": release.claimed_at.strftime(_MOMENT),
+        "received": release.claimed_at.strftime(MOMENT),
     }
+    if release.published_at is not None and _published_later(release):
+        document["published"] = release.published_at.strftime(MOMENT)
     if signature := signatures.published(release):
         document["signature"] = {
             "name": f"{name.release}.{paths.signature_ext(name)}",
             "fingerprint": signature.fingerprint,
             "signing_fingerprint": signature.signing_fingerprint,
-            "signed": signature.signed_at.strftime(_MOMENT),
-            "added": signature.added_at.strftime(_MOMENT),
+            "signed": signature.signed_at.strftime(MOMENT),
+            "added": signature.added_at.strftime(MOMENT),
         }
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -283,7 +283,7 @@ def keep_promises(service: Service, module_id: int) -> None:
     for promise in promised:
         if promise.kind == follow_ups.INDEX:
             name = releases.tarball_name(promise.release)
-            if signatures.published(promise.release) is not None:
+            if documents.told_later(promise.release):
                 beside.tell(service.store, service.transactions, name)
             index.write_module(service.store, service.transactions, name, service.now(), service.signing.cooling)
         else:

@@ -4,7 +4,7 @@ The order is what keeps updates: first the document and its mark, then the snaps
 then the conditional PUT.  The other order loses a release although every PUT is conditional.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -16,11 +16,8 @@ from release_service.index import Indexed, cache_json, pages
 from release_service.store import ReleaseStore
 from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
-from release_service.version import Version
 
 _RELEASE_JSON = "release.json"
-
-Snapshot = Callable[[], Sequence[Indexed]]
 
 
 def indexed(release: Release) -> Indexed:
@@ -45,68 +42,123 @@ def write_module(
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
     """
-    module, number = name.module, name.version.series
+    _Writer(store, transactions, name.module, now, cooling).write([name.version.series])
 
-    def snapshot() -> list[Indexed]:
+
+def write_all(
+    store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+) -> Sequence[str]:
+    """Write the indexes of *module* with those of all its series; return the keys of what was not right before.
+
+    (Raises: as `write_module`.)
+    """
+    with transactions.read() as session:
+        numbers = {name.version.series for name in releases.published_names(session, [module])}
+    return _Writer(store, transactions, module, now, cooling).write(sorted(numbers))
+
+
+def write_archive(store: ReleaseStore, transactions: Transactions) -> Sequence[str]:
+    """Write the index of /sources/, and robots.txt where there is none; return the keys of what was not right before.
+
+    Raises IndexWouldShrink if a module would vanish from the index that has versions in its own.
+    """
+
+    def build(before: bytes | None) -> bytes:
         with transactions.read() as session:
-            return [indexed(row) for row in releases.published(session, module)]
+            modules = releases.published_modules(session)
+        missing = [name for name in pages.listed(before or b"") if name not in modules and _has_versions(store, name)]
+        if missing:
+            raise IndexWouldShrink(f"{', '.join(missing[:10])} would vanish from the index of /sources/")
+        return pages.archive(modules)
 
-    def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
-
-    has_keyring, ring = _keyring(transactions, module, now, cooling)
-
-    def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot(), has_keyring=has_keyring())
-
-    cache_key = paths.cache_key(module)
-    listed = store.read(cache_key)
-    build_cache(listed.content if listed else None)
-    if has_keyring():
-        rewrite(store, paths.keyring_key(module), lambda _: ring())
-    with ThreadPoolExecutor(3) as together:
-        steps = [
-            together.submit(_write_latest, store, module, number, snapshot),
-            together.submit(
-                page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
-            ),
-            together.submit(
-                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=has_keyring())
-            ),
-        ]
-    for step in steps:
-        step.result()
-    rewrite(store, cache_key, build_cache)
-    if not has_keyring() and store.read(paths.keyring_key(module)) is not None:
-        store.remove(paths.keyring_key(module))
+    written = []
+    if store.read(paths.ROBOTS) is None and rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS):
+        written.append(paths.ROBOTS)
+    key = paths.index_key(paths.SOURCES)
+    return [*written, key] if rewrite(store, key, build) else written
 
 
-def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
-    """Write the index of /sources/, and robots.txt where there is none."""
-
-    def modules(_before: bytes | None) -> bytes:
-        with transactions.read() as session:
-            return pages.archive(releases.published_modules(session))
-
-    if store.read(paths.ROBOTS) is None:
-        rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
-    rewrite(store, paths.index_key(paths.SOURCES), modules)
+def _has_versions(store: ReleaseStore, module: str) -> bool:
+    cache = store.read(paths.cache_key(module))
+    return cache is not None and bool(cache_json.versions(module, cache.content))
 
 
-def _keyring(
-    transactions: Transactions, module: str, now: datetime, cooling: timedelta
-) -> tuple[Callable[[], bool], Callable[[], bytes]]:
-    """Return what says whether *module* has a keyring, at the time of each call, and what says what is in it."""
+class _Writer:
+    """Writes the indexes of one module, and keeps the keys of those that were not right before."""
 
-    def has_keyring() -> bool:
-        with transactions.read() as session:
-            return bool(signing_keys.published(session, module, now, cooling))
+    def __init__(
+        self, store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+    ) -> None:
+        self._store, self._transactions, self._module = store, transactions, module
+        self._at = now, cooling
+        self._written: list[str] = []
 
-    def ring() -> bytes:
-        with transactions.read() as session:
-            return signing_keys.keyring(session, module, now, cooling).encode("ascii")
+    def write(self, numbers: Iterable[str]) -> Sequence[str]:
+        """Write those of the module, and of its series *numbers*; return the keys."""
+        cache_key = paths.cache_key(self._module)
+        listed = self._store.read(cache_key)
+        self._cache(listed.content if listed else None)
+        if self._has_keyring():
+            self._put(paths.keyring_key(self._module), lambda _: self._ring())
+        with ThreadPoolExecutor(3) as together:
+            steps = [together.submit(self._page_of_module)]
+            for number in numbers:
+                steps += [together.submit(self._latest, number), together.submit(self._page_of_series, number)]
+        for step in steps:
+            step.result()
+        self._put(cache_key, self._cache)
+        if not self._has_keyring() and self._store.read(paths.keyring_key(self._module)) is not None:
+            self._remove(paths.keyring_key(self._module))
+        return self._written
 
-    return has_keyring, ring
+    def _put(self, key: str, build: Callable[[bytes | None], bytes]) -> None:
+        if rewrite(self._store, key, build):
+            self._written.append(key)
+
+    def _remove(self, key: str) -> None:
+        self._store.remove(key)
+        self._written.append(key)
+
+    def _snapshot(self) -> list[Indexed]:
+        with self._transactions.read() as session:
+            return [indexed(row) for row in releases.published(session, self._module)]
+
+    def _has_keyring(self) -> bool:
+        with self._transactions.read() as session:
+            return bool(signing_keys.published(session, self._module, *self._at))
+
+    def _ring(self) -> bytes:
+        with self._transactions.read() as session:
+            return signing_keys.keyring(session, self._module, *self._at).encode("ascii")
+
+    def _cache(self, before: bytes | None) -> bytes:
+        return _grown(self._module, before, self._snapshot(), has_keyring=self._has_keyring())
+
+    def _page_of_module(self) -> None:
+        key = paths.index_key(paths.module_directory(self._module))
+        self._put(key, lambda _: pages.module(self._module, self._snapshot(), has_keyring=self._has_keyring()))
+
+    def _page_of_series(self, number: str) -> None:
+        key = paths.index_key(paths.series_directory(self._module, number))
+        self._put(key, lambda _: pages.series(self._module, number, self._snapshot()))
+
+    def _latest(self, number: str) -> None:
+        """Leave one LATEST-IS in the series, the highest: write it first, then remove the lower ones.
+
+        Only lower ones are ever removed, and the listing is read anew after the own one was written, the rows after
+        it, so that of two writers at once the one with the higher version prevails.  What no row explains stays.
+        """
+        newest = self._in_series(number)[-1]
+        self._put(paths.latest_key(newest), lambda _: pages.latest(newest))
+        there = set(self._store.keys(f"{paths.series_directory(self._module, number)}/{paths.LATEST}"))
+        if len(there) > 1:
+            known = [key for name in self._in_series(number) if (key := paths.latest_key(name)) in there]
+            for key in known[:-1]:
+                self._remove(key)
+
+    def _in_series(self, number: str) -> list[TarballName]:
+        """Return the published tarballs of the series, the newest last."""
+        return [one.name for one in self._snapshot() if one.name.version.series == number]
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
@@ -116,18 +168,3 @@ def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, ha
     if missing:
         raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
     return cache_json.write(module, snapshot, has_keyring=has_keyring)
-
-
-def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:
-    """Leave one LATEST-IS in the series, the highest: add it first, then remove the lower ones.
-
-    Only lower ones are ever removed, and the listing is read anew after the own one was added,
-    so that of two writers at once the one with the higher version prevails.
-    """
-    prefix = f"{paths.series_directory(module, number)}/{paths.LATEST}"
-    mine = [release.name for release in snapshot() if release.name.version.series == number]
-    latest = max(mine, key=lambda name: name.version)
-    store.add(paths.latest_key(latest), pages.latest(latest))
-    there = [Version(key.removeprefix(prefix)) for key in store.keys(prefix)]
-    for version in sorted(there)[:-1]:
-        store.remove(f"{prefix}{version}")

@@ -1,6 +1,6 @@
 """The releases: tarballs by size and SHA-256, what stands beside them byte for byte."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 
 from release_service import documents, paths
@@ -9,7 +9,19 @@ from release_service.db.releases import Place
 from release_service.db.tables import Release
 from release_service.errors import NotFound, shown
 from release_service.store import ReleaseStore
-from release_service.verify.findings import LOOKS, Content, Expected, Kind, Scope, Verified, compare, size, together
+from release_service.verify.findings import (
+    BEGINNING,
+    LOOKS,
+    Content,
+    Expected,
+    Finding,
+    Kind,
+    Scope,
+    Verified,
+    compare,
+    size,
+    together,
+)
 
 _PAGE = 100  # releases with their texts
 
@@ -27,11 +39,12 @@ def published(
     transactions: Transactions, store: ReleaseStore, scope: Scope, after: Place, jobs: int
 ) -> Iterator[Verified]:
     """Verify the published releases above *after*, *jobs* at a time; yield them in order."""
-    pages = _pages(transactions, scope, after)
-    yield from together(jobs, (partial(_verify, transactions, store, release) for release in pages))
+    theirs = pages(transactions, scope, after)
+    yield from together(jobs, (partial(_verify, transactions, store, release) for release in theirs))
 
 
-def _pages(transactions: Transactions, scope: Scope, after: Place) -> Iterator[Release]:
+def pages(transactions: Transactions, scope: Scope, after: Place = BEGINNING) -> Iterator[Release]:
+    """Yield the published releases above *after* with all that `documents` needs; a page of them is in memory."""
     while True:
         with transactions.read() as session:
             page = releases.page(session, scope.module, scope.version, after, _PAGE)
@@ -45,7 +58,16 @@ def _place(release: Release) -> Place:
     return release.module_id, release.version
 
 
-def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -> Verified:
+def look_again(
+    transactions: Transactions, store: ReleaseStore, release: Release, keys: Collection[str]
+) -> Sequence[Finding]:
+    """Verify of *release* what is under *keys*, or should be: the bytes themselves, and its row as it is by then."""
+    return _verify(transactions, store, release, keys).findings
+
+
+def _verify(
+    transactions: Transactions, store: ReleaseStore, release: Release, keys: Collection[str] | None = None
+) -> Verified:
     name = releases.tarball_name(release)
     tarball = paths.tarball_key(name)
 
@@ -53,7 +75,7 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
         return Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT
 
     alternatives = [_expected(release)]
-    findings = compare(store, alternatives, kind)
+    findings = compare(store, [_only(keys, expected) for expected in alternatives], kind)
     for _ in range(LOOKS - 1):
         if not findings:
             break
@@ -61,16 +83,20 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
         with transactions.read() as session:
             now = releases.find(session, name) or release
             is_promised = follow_ups.is_open(session, follow_ups.INDEX, name.module)
-        alternatives = [_expected(now), *([_untold(now)] if is_promised and now.signature else [])]
-        findings = compare(store, alternatives, kind)
+        alternatives = [_expected(now), *([_untold(now)] if is_promised and documents.told_later(now) else [])]
+        findings = compare(store, [_only(keys, expected) for expected in alternatives], kind)
     return Verified(len(alternatives[0]), size(alternatives[0]), findings, _place(release), name.release)
 
 
 def _untold(release: Release) -> Expected:
-    """Return what may be there until release.json tells of the signature."""
-    signed = _expected(release)
-    release.signature = None
-    return {**signed, **_expected(release)}
+    """Return what may be there until release.json tells of the signature, and of the day of publication."""
+    told = _expected(release)
+    release.signature, release.published_at = None, None
+    return {**told, **_expected(release)}
+
+
+def _only(keys: Collection[str] | None, expected: Expected) -> Expected:
+    return expected if keys is None else {key: content for key, content in expected.items() if key in keys}
 
 
 def _expected(release: Release) -> Expected:
