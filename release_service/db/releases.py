@@ -144,18 +144,13 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
         proof=proof,
         claimed_at=now,
         published_at=None,
-        files=[
-            ReleaseFile(ext=ext, sha256=checksum.digest(data), size=len(data), deflated=zlib.compress(data))
-            for ext, data in files.items()
-        ],
+        files=[file_row(ext, data) for ext, data in files.items()],
     )
     try:
         with session.begin_nested():
             session.add(row)
             session.flush()
-            session.add_all(
-                ReleaseText(release_id=row.id, name=text, deflated=zlib.compress(data)) for text, data in texts.items()
-            )
+            add_texts(session, row, texts)
     except IntegrityError:
         pass  # claimed before: see by whom
     else:
@@ -164,6 +159,18 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
     release = held(session, name)
     refuse_other_bytes(release, name, sha256)
     return release
+
+
+def file_row(ext: str, data: bytes) -> ReleaseFile:
+    """Return the row of a file beside a tarball, which is of no release yet."""
+    return ReleaseFile(ext=ext, sha256=checksum.digest(data), size=len(data), deflated=zlib.compress(data))
+
+
+def add_texts(session: Session, release: Release, texts: Mapping[str, bytes]) -> None:
+    """Keep what a tarball has inside that later versions are compared with."""
+    session.add_all(
+        ReleaseText(release_id=release.id, name=name, deflated=zlib.compress(data)) for name, data in texts.items()
+    )
 
 
 def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
@@ -228,6 +235,16 @@ def page(session: Session, module: str | None, version: str | None, after: Place
         )
     )
     return session.scalars(rows).all()
+
+
+def unpublished(session: Session, module: str, before: datetime) -> Sequence[Release]:
+    """Return the releases of *module* that were claimed *before*, and are not published."""
+    rows = select(Release).join(Module).where(Module.name == module, Release.published_at.is_(None))
+    return session.scalars(
+        rows.where(Release.claimed_at < before)
+        .order_by(Release.id)
+        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+    ).all()
 
 
 def named(session: Session, modules: Collection[str], versions: Collection[str]) -> Sequence[Release]:

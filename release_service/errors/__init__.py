@@ -16,7 +16,7 @@ from release_service.errors.outages import (
     StoreUnavailable,
     SwitchedOff,
 )
-from release_service.errors.requests import BadChange, FormExpired, SignInFailed
+from release_service.errors.requests import BadChange, DatabaseNotEmpty, FormExpired, SignInFailed, UploadsNotOff
 from release_service.errors.signatures import (
     AlreadySigned,
     BadCertificate,
@@ -87,6 +87,7 @@ __all__ = [
     "CertificateNotUsable",
     "Changed",
     "CompressionNotAccepted",
+    "DatabaseNotEmpty",
     "DatabaseUnavailable",
     "DigestKnown",
     "DigestMismatch",
@@ -131,6 +132,7 @@ __all__ = [
     "UnsupportedMediaType",
     "UploadCutOff",
     "UploadTooSlow",
+    "UploadsNotOff",
     "VersionTaken",
     "WeakCertificate",
     "WeakSignature",
