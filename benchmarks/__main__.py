@@ -1,13 +1,13 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [inspect] [signatures]`` measures only those.
+``python -m benchmarks uploads memory growth audit verify repair inspect signatures`` measures those that are named.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import audit, growth, inspections, memory, signatures, uploads, verify
+from benchmarks import audit, growth, inspections, memory, repair, signatures, uploads, verify
 from benchmarks.places import places
 
 _PARTS = {
@@ -16,6 +16,7 @@ _PARTS = {
     "growth": growth.measure,
     "audit": audit.measure,
     "verify": verify.measure,
+    "repair": repair.measure,
 }
 # What needs no service.
 _ALONE = {"inspect": inspections.measure, "signatures": signatures.measure}

@@ -18,14 +18,17 @@ def store(to: ReleaseStore, transactions: Transactions, release: Release) -> Non
             list(together.map(partial(_store_one, to, transactions, release), files.keys(), files.values()))
 
 
-def tell(to: ReleaseStore, transactions: Transactions, name: TarballName) -> None:
-    """Write release.json anew: a signature may be published at this moment, so the row is read after the document."""
+def tell(to: ReleaseStore, transactions: Transactions, name: TarballName) -> bool:
+    """Write release.json anew, if it is not what the row says now; return whether it was not.
+
+    A signature may be published at this moment, so the row is read after the document.
+    """
 
     def build(_before: bytes | None) -> bytes:
         with transactions.read() as session:
             return documents.release_json(releases.held(session, name))
 
-    rewrite(to, paths.release_key(name, paths.RELEASE_JSON.removeprefix(".")), build)
+    return rewrite(to, paths.release_json_key(name), build)
 
 
 def _store_one(to: ReleaseStore, transactions: Transactions, release: Release, key: str, content: bytes) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from release_service import authorize
 from release_service.authorize import Policy, Proven
-from release_service.db import releases
+from release_service.db import releases, tokens
 from release_service.errors import Refused, TokenExpiresSoon
 from release_service.identity.gitlab import GitLabJob
 from release_service.receive import refuse_too_large
@@ -103,7 +103,7 @@ def is_there(session: Session, name: TarballName, sha256: str) -> bool:
 def refuse_used_token(session: Session, uploader: Proven, name: TarballName, sha256: str) -> None:
     """Raise TokenAlreadyUsed if a job's token is bound to another tarball."""
     if isinstance(uploader, GitLabJob):
-        releases.refuse_used_token(session, uploader.issuer, uploader.token_id, name, sha256)
+        tokens.refuse_used(session, uploader.issuer, uploader.token_id, name, sha256)
 
 
 def _unless_refused(reasons: list[Refused], ask: Callable[[], T]) -> T | None:

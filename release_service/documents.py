@@ -15,7 +15,7 @@ from release_service.db.releases import tarball_name
 from release_service.db.tables import Release
 
 FORMAT = 1
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 # Published file <- member of the archive (CONTRACT.md 4).
 _NEWS_FILES = {"news": "NEWS", "changes": "ChangeLog"}
@@ -77,10 +77,16 @@ def _checksum_file(release: Release) -> bytes:
     return checksum.write(name, release.sha256, others)
 
 
-def is_told_anew(release: Release) -> bool:
-    """Say whether release.json may tell more than when the release was published."""
+def told_later(release: Release) -> bool:
+    """Say whether release.json tells more of *release* than it did when it was stored, before it was published."""
     changes = release.yank_reason, release.quarantine_reason
-    return signatures.published(release) is not None or any(reason is not None for reason in changes)
+    is_changed = any(reason is not None for reason in changes)
+    return is_changed or signatures.published(release) is not None or _published_later(release)
+
+
+def _published_later(release: Release) -> bool:
+    """Say whether the day that the indexes show is another than the one on which the tarball was received."""
+    return release.published_at is not None and release.published_at.date() != release.claimed_at.date()
 
 
 def standing(release: Release) -> dict[str, dict[str, str]]:
@@ -90,11 +96,14 @@ def standing(release: Release) -> dict[str, dict[str, str]]:
         "unyanked": (release.unyanked_at, release.yank_reason),
         "quarantined": (release.quarantined_at, release.quarantine_reason),
     }
-    return {what: {"at": at.strftime(_MOMENT), "reason": reason or ""} for what, (at, reason) in told.items() if at}
+    return {what: {"at": at.strftime(MOMENT), "reason": reason or ""} for what, (at, reason) in told.items() if at}
 
 
 def release_json(release: Release) -> bytes:
-    """Tell what the database knows of the release, so that it can be rebuilt from the bucket (DESIGN.md 5)."""
+    """Tell what the database knows of the release, so that it can be rebuilt from the bucket (docs/decisions/0019).
+
+    `repair.record` reads it: what is told here is read there.
+    """
     name = tarball_name(release)
     document = {
         "format": FORMAT,
@@ -107,15 +116,17 @@ def release_json(release: Release) -> bytes:
         ],
         "archive": release.archive,
         "proof": release.proof,
-        "received": release.claimed_at.strftime(_MOMENT),
+        "received": release.claimed_at.strftime(MOMENT),
     }
+    if release.published_at is not None and _published_later(release):
+        document["published"] = release.published_at.strftime(MOMENT)
     if signature := signatures.published(release):
         document["signature"] = {
             "name": f"{name.release}.{paths.signature_ext(name)}",
             "fingerprint": signature.fingerprint,
             "signing_fingerprint": signature.signing_fingerprint,
-            "signed": signature.signed_at.strftime(_MOMENT),
-            "added": signature.added_at.strftime(_MOMENT),
+            "signed": signature.signed_at.strftime(MOMENT),
+            "added": signature.added_at.strftime(MOMENT),
         }
     document |= standing(release)
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"

@@ -76,6 +76,11 @@ def release_key(name: TarballName, ext: str) -> str:
     return f"{series_directory(name.module, name.version.series)}/{name.release}.{ext}"
 
 
+def release_json_key(name: TarballName) -> str:
+    """Return the key of what is told of the release, so that its row can be made again."""
+    return release_key(name, RELEASE_JSON.removeprefix("."))
+
+
 def tarball_key(name: TarballName) -> str:
     """Return the key of the tarball."""
     return release_key(name, f"tar.{name.compression}")

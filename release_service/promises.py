@@ -106,7 +106,7 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
     of_modules = [one.release for one in promised if one.kind == INDEX]
     for release in {one.id: one for one in of_modules}.values():
         _let_be_found(keeper, release)
-        if documents.is_told_anew(release):
+        if documents.told_later(release):
             beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
     by_series = {releases.tarball_name(release).version.series: release for release in of_modules}
     for release in by_series.values():

@@ -32,7 +32,7 @@ from release_service import authorize, beside, documents, letters, limits, paths
 from release_service.archive import Inspection
 from release_service.authorize import Grant, Policy
 from release_service.cdn import Front, Purges
-from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures
+from release_service.db import Transactions, audit, follow_ups, mails, modules, releases, signatures, tokens
 from release_service.db.audit import Act
 from release_service.db.signatures import Signed
 from release_service.db.tables import Release
@@ -240,7 +240,7 @@ def _use_token(service: Service, session: Session, tarball: ReceivedTarball, gra
     """One job's token, one tarball: the same job may retry the same bytes, nothing else."""
     uploader = grant.uploader
     if isinstance(uploader, GitLabJob):
-        releases.use_token(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
+        tokens.use(session, uploader.issuer, uploader.token_id, tarball.name, tarball.sha256, service.now())
 
 
 def make_public(service: Service, release: Release, by: Uploader, request_id: str) -> tuple[Release, bool]:

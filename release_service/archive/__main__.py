@@ -1,6 +1,7 @@
 """The inspecting process: reads a received tarball while it grows, and says what it found.
 
-Started by `inspector` with one argument, JSON: the descriptor of the file, the compression, the
+Started by `inspector` with ``--serve`` it inspects whole files, each in a fork of its own.  Started for one file it
+has one argument, JSON: the descriptor of the file, the compression, the
 top directory, the limits.  Standard input tells how many bytes of the file are there (one
 number a line, the last with ``end`` before it).  Standard output gets one line of JSON, then the
 texts, then the listing.
@@ -9,9 +10,10 @@ texts, then the listing.
 import json
 import os
 import resource
+import socket
 import sys
 from collections.abc import Callable
-from io import BufferedIOBase
+from io import BufferedIOBase, BytesIO
 from typing import Any, BinaryIO
 
 from release_service.archive import MIB, Inspection, Limits, xz
@@ -19,6 +21,7 @@ from release_service.archive.inspection import inspect
 from release_service.errors import BadArchive
 
 _PIECE_BYTES = 256 * 1024
+_MESSAGE_BYTES = 64 * 1024
 
 
 class Growing:
@@ -103,6 +106,36 @@ def main(argument: str, news: BufferedIOBase, out: BinaryIO) -> None:
     out.flush()
 
 
-if __name__ == "__main__":
+def serve(channel: socket.socket) -> None:
+    """Inspect one whole file after another, until the other end of *channel* is closed.
+
+    Each message is a task with two descriptors, the file's and where the answer goes; the answer to it is the status
+    of the fork that did it.  An interpreter's start is paid for once, and what strangers have sent meets a new process.
+    """
+    while True:
+        message, fds, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, 2)
+        if not message:
+            return
+        child = os.fork()
+        if child == 0:
+            channel.close()
+            _inspect_whole(json.loads(message), *fds)
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+        _, status = os.waitpid(child, 0)
+        channel.send(b"%d" % os.waitstatus_to_exitcode(status))
+
+
+def _inspect_whole(task: dict[str, Any], file: int, answer: int) -> None:
     confine(512 * MIB, cpu_s=120)
-    main(sys.argv[1], os.fdopen(0, "rb"), sys.stdout.buffer)
+    with os.fdopen(answer, "wb") as out:
+        main(json.dumps({**task, "fd": file}), BytesIO(b"end %d\n" % os.fstat(file).st_size), out)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve(socket.socket(fileno=0))
+    else:
+        confine(512 * MIB, cpu_s=120)
+        main(sys.argv[1], os.fdopen(0, "rb"), sys.stdout.buffer)

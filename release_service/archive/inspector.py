@@ -5,12 +5,15 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from release_service.archive import MIB, Inspection, Limits
 from release_service.errors import BadArchive, Unavailable
@@ -109,6 +112,60 @@ class Inspector:
     def _begin(self, name: TarballName, fd: int, slot: threading.Semaphore) -> Inspecting:
         with _released_on_error(slot):
             return Inspecting(name, fd, self._limits, slot)
+
+
+class WholeFiles:
+    """Inspects whole files, as many at once as ask: for who looks at thousands, and has no upload to wait for."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Inspect under *limits*."""
+        self._limits = limits
+        self._idle: deque[tuple[subprocess.Popen[bytes], socket.socket]] = deque()
+
+    def inspect(self, name: TarballName, fd: int) -> Inspection:
+        """Return what the file *fd* holds.  (Raises: BadArchive, Unavailable.)"""
+        task = {"compression": name.compression, "top": name.release, "limits": asdict(self._limits)}
+        process, channel = self._process()
+        try:
+            answer, status = _ask(channel, task, fd)
+        except OSError:
+            status = b""
+        if not status:
+            _end(process, channel)
+            raise Unavailable("The process that inspects archives has died.")
+        self._idle.append((process, channel))
+        return _inspection(answer, int(status))
+
+    def close(self) -> None:
+        """End the processes."""
+        while self._idle:
+            _end(*self._idle.pop())
+
+    def _process(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-I", "-m", "release_service.archive", "--serve"]
+            # No environment, as above.
+            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env={})  # noqa: S603 - our own module
+        return process, ours
+
+
+def _ask(channel: socket.socket, task: dict[str, Any], fd: int) -> tuple[bytes, bytes]:
+    """Return what is said of the file *fd*, and the status of who said it: b"" if nobody is there any more."""
+    answer, theirs = os.pipe()
+    with os.fdopen(answer, "rb") as pipe:
+        try:
+            socket.send_fds(channel, [json.dumps(task).encode()], [fd, theirs])
+        finally:
+            os.close(theirs)
+        return pipe.read(), channel.recv(16)
+
+
+def _end(process: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
+    channel.close()
+    process.wait()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from release_service import log
-from release_service.cli import audit, follow_ups, modules, switch, verify, yank
+from release_service.cli import audit, follow_ups, modules, rebuild, reconcile, reindex, switch, verify, yank
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
 from release_service.errors import Unavailable
@@ -29,6 +29,9 @@ app.add_typer(follow_ups.app, name="follow-ups")
 app.command("verify")(verify.command)
 app.command("yank")(yank.yank_command)
 app.command("quarantine")(yank.quarantine_command)
+app.command("reindex")(reindex.command)
+app.command("reconcile")(reconcile.command)
+app.command("rebuild")(rebuild.command)
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]

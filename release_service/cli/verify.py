@@ -10,7 +10,7 @@ import typer
 from release_service import verify
 from release_service.cli.database import service
 from release_service.cli.verify_progress import Saved, Subject, Tally
-from release_service.cli.verify_report import Ending, Json, Lines, Report, Screen
+from release_service.cli.verify_report import Ending, Json, Lines, Progress, Report
 from release_service.publish import Service
 from release_service.settings import Settings
 from release_service.verify import Finding, Scope
@@ -42,8 +42,8 @@ def command(
     scope = Scope(module, version)
     saved = Saved(resume, Subject.of(Settings(), scope))
     with service() as built:
-        screen = Screen(verify.count(built.transactions, scope))
-        with _Run(scope, saved, screen, Json() if as_json else Lines()) as run:
+        total, screen = verify.count(built.transactions, scope), Progress()
+        with _Run(scope, saved, (screen, total), Json() if as_json else Lines()) as run:
             run.releases(built, jobs)
             run.everything_else(built, jobs)
     raise typer.Exit(1 if run.tally.findings else 0)
@@ -52,8 +52,9 @@ def command(
 class _Run:
     """One run: whatever ends it, its report and its progress are finished."""
 
-    def __init__(self, scope: Scope, saved: Saved, screen: Screen, report: Report) -> None:
-        self._scope, self._saved, self._screen, self._report = scope, saved, screen, report
+    def __init__(self, scope: Scope, saved: Saved, screen: tuple[Progress, int], report: Report) -> None:
+        self._scope, self._saved, self._report = scope, saved, report
+        self._screen, self._total = screen
         self.tally: Tally = saved.tally
         self._pending: list[str] = []
 
@@ -66,7 +67,7 @@ class _Run:
             self.tally.add(one)
             self._tell(one.findings)
             self._saved.save()
-            self._screen.show(self.tally)
+            self._screen.show(f"{self.tally} (of {self._total} releases)")
 
     def everything_else(self, built: Service, jobs: int) -> None:
         """Verify the indexes, and look for foreign files: anew in each run, so that this is not saved."""
@@ -76,7 +77,7 @@ class _Run:
             self.tally.count(one)
             self._tell(one.findings)
             self._pending += filter(None, [one.pending])
-            self._screen.show(self.tally)
+            self._screen.show(f"{self.tally} (of {self._total} releases)")
         for found in verify.foreign(built.transactions, built.store, self._scope):
             self.tally.findings += 1
             self._tell([found])

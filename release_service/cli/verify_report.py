@@ -46,7 +46,7 @@ class Lines:
     def finding(self, found: Finding) -> None:
         """Print the kind, the key, and what is wrong."""
         kind = found.kind.value.replace("_", " ")
-        typer.echo(f"{kind}: {shown(found.key, 400)}{_difference(found)}")
+        typer.echo(f"{kind}: {shown(found.key, 400)}{in_words(found)}")
 
     def end(self, ending: Ending) -> None:
         """Print what was not read, then the sum."""
@@ -87,20 +87,24 @@ class Json:
         typer.echo(f"\n], {json.dumps(said)[1:]}")
 
 
-class Screen:
-    """One line on a terminal's standard error that says how far it is; nothing elsewhere."""
+class Progress:
+    """One line on a terminal's standard error that says how far a command is; nothing elsewhere."""
 
-    def __init__(self, total: int) -> None:
-        """Count up to *total* releases."""
-        self._total = total
+    def __init__(self) -> None:
+        """Look whether there is a terminal."""
         self._is_on = sys.stderr.isatty()
         self._at = 0.0
 
-    def show(self, tally: Tally) -> None:
+    def show(self, line: object) -> None:
         """Show how far it is, a few times a second."""
         if self._is_on and time.monotonic() - self._at > _SHOWN_EVERY_S:
-            typer.echo(f"{_CLEAR}{tally} (of {self._total} releases)", err=True, nl=False)
+            typer.echo(f"{_CLEAR}{line}", err=True, nl=False)
             self._at = time.monotonic()
+
+    def tell(self, line: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        typer.echo(line)
 
     def clear(self) -> None:
         """Make room for what is printed."""
@@ -108,12 +112,13 @@ class Screen:
             typer.echo(_CLEAR, err=True, nl=False)
 
 
-def _difference(finding: Finding) -> str:
+def in_words(finding: Finding) -> str:
+    """Return what was expected and found, as far as it is known."""
     expected, found = finding.expected, finding.found
     if expected is None:
         return ""
-    return f": expected {_in_words(expected)}" + (f", found {_in_words(found)}" if found else "")
+    return f": expected {_content(expected)}" + (f", found {_content(found)}" if found else "")
 
 
-def _in_words(content: Content) -> str:
+def _content(content: Content) -> str:
     return f"{content.size} bytes with SHA-256 {content.sha256}"

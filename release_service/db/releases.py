@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
 from release_service.db import changed, follow_ups
-from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText, TokenUse
-from release_service.errors import DigestKnown, Quarantined, TokenAlreadyUsed, VersionTaken, shown
+from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText
+from release_service.errors import DigestKnown, Quarantined, VersionTaken, shown
 from release_service.tarball import TarballName
 from release_service.version import Version
 
@@ -122,23 +122,6 @@ def previous_texts(session: Session, name: TarballName) -> dict[str, bytes]:
     return {text.name: zlib.decompress(text.deflated) for text in texts}
 
 
-def use_token(session: Session, issuer: str, token_id: str, name: TarballName, sha256: str, now: datetime) -> None:
-    """Bind the token to this tarball.  Raises TokenAlreadyUsed if it is bound to another."""
-    try:
-        with session.begin_nested():
-            session.add(TokenUse(issuer=issuer, token_id=token_id, filename=str(name), sha256=sha256, used_at=now))
-    except IntegrityError:
-        pass  # used before: see for what
-    refuse_used_token(session, issuer, token_id, name, sha256)
-
-
-def refuse_used_token(session: Session, issuer: str, token_id: str, name: TarballName, sha256: str) -> None:
-    """Raise TokenAlreadyUsed if the token is bound to another tarball than this; it may be bound to none."""
-    use = session.scalar(select(TokenUse).where(TokenUse.issuer == issuer, TokenUse.token_id == token_id))
-    if use is not None and (use.filename, use.sha256) != (str(name), sha256):
-        raise TokenAlreadyUsed(f"It was used for {use.filename} with SHA-256 {use.sha256}.")
-
-
 def claim(  # noqa: PLR0913 - everything that the row fixes
     session: Session,
     module: Module,
@@ -167,18 +150,13 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
         proof=proof,
         claimed_at=now,
         published_at=None,
-        files=[
-            ReleaseFile(ext=ext, sha256=checksum.digest(data), size=len(data), deflated=zlib.compress(data))
-            for ext, data in files.items()
-        ],
+        files=[file_row(ext, data) for ext, data in files.items()],
     )
     try:
         with session.begin_nested():
             session.add(row)
             session.flush()
-            session.add_all(
-                ReleaseText(release_id=row.id, name=text, deflated=zlib.compress(data)) for text, data in texts.items()
-            )
+            add_texts(session, row, texts)
     except IntegrityError:
         pass  # claimed before: see by whom
     else:
@@ -187,6 +165,18 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
     release = held(session, name)
     refuse_other_bytes(release, name, sha256)
     return release
+
+
+def file_row(ext: str, data: bytes) -> ReleaseFile:
+    """Return the row of a file beside a tarball, which is of no release yet."""
+    return ReleaseFile(ext=ext, sha256=checksum.digest(data), size=len(data), deflated=zlib.compress(data))
+
+
+def add_texts(session: Session, release: Release, texts: Mapping[str, bytes]) -> None:
+    """Keep what a tarball has inside that later versions are compared with."""
+    session.add_all(
+        ReleaseText(release_id=release.id, name=name, deflated=zlib.compress(data)) for name, data in texts.items()
+    )
 
 
 def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
@@ -259,6 +249,16 @@ def page(session: Session, module: str | None, version: str | None, after: Place
         )
     )
     return session.scalars(rows).all()
+
+
+def unpublished(session: Session, module: str, before: datetime) -> Sequence[Release]:
+    """Return the releases of *module* that were claimed *before*, and are not published."""
+    rows = select(Release).join(Module).where(Module.name == module, Release.published_at.is_(None))
+    return session.scalars(
+        rows.where(Release.claimed_at < before)
+        .order_by(Release.id)
+        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+    ).all()
 
 
 def named(session: Session, modules: Collection[str], versions: Collection[str]) -> Sequence[Release]:

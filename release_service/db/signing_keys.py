@@ -100,8 +100,9 @@ def published(session: Session, module: str, now: datetime, cooling: timedelta) 
     """Return the keys in *module*'s keyring, at most one copy of each certificate.
 
     The keys that may sign for it, and those that have signed a release of it: also those that were removed since,
-    and with their revocations.  Of several copies the one of a maintainer, and among theirs the fullest, unless it
-    lacks what has signed: anybody may register an old copy of anybody's key.
+    and with their revocations; and after a rebuild all that its keyring had (`nobody`).  Of several copies the one of
+    a maintainer, and among theirs the fullest, unless it lacks what has signed: anybody may register an old copy of
+    anybody's key.
     """
     signers = select(ReleaseSignature.fingerprint, ReleaseSignature.signing_fingerprint).join(Release).join(Module)
     signed = defaultdict[str, set[str]](set)
@@ -116,11 +117,22 @@ def published(session: Session, module: str, now: datetime, cooling: timedelta) 
         return key.revoked_at is None, lacks, key.id not in maintained, -len(parts), key.id
 
     have_signed = session.scalars(_keys().where(SigningKey.fingerprint.in_(signed))).all()
+    issuer, subject = nobody(module)
+    owner = select(Person.id).where(Person.issuer == issuer, Person.subject == subject).scalar_subquery()
+    had = session.scalars(_keys().where(SigningKey.person_id == owner)).all()
     may_sign = [one.key for one in theirs if one.state(now) == USABLE]
     best: dict[str, SigningKey] = {}
-    for key in sorted({key.id: key for key in (*have_signed, *may_sign)}.values(), key=rank):
+    for key in sorted({key.id: key for key in (*have_signed, *had, *may_sign)}.values(), key=rank):
         best.setdefault(key.fingerprint, key)
     return [best[one] for one in sorted(best)]
+
+
+def nobody(module: str) -> tuple[str, str]:
+    """Return issuer and subject of who owns the keys that *module*'s keyring had when its rows were made anew.
+
+    No issuer has this name, so nobody can be proven to be this person (docs/decisions/0019).
+    """
+    return "", f"keyring:{module}"
 
 
 def keyring(session: Session, module: str, now: datetime, cooling: timedelta) -> str:

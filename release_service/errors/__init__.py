@@ -17,7 +17,7 @@ from release_service.errors.outages import (
     StoreUnavailable,
     SwitchedOff,
 )
-from release_service.errors.requests import BadChange, FormExpired, SignInFailed
+from release_service.errors.requests import BadChange, DatabaseNotEmpty, FormExpired, SignInFailed, UploadsNotOff
 from release_service.errors.signatures import (
     AlreadySigned,
     BadCertificate,
@@ -90,6 +90,7 @@ __all__ = [
     "CertificateNotUsable",
     "Changed",
     "CompressionNotAccepted",
+    "DatabaseNotEmpty",
     "DatabaseUnavailable",
     "DigestKnown",
     "DigestMismatch",
@@ -135,6 +136,7 @@ __all__ = [
     "UnsupportedMediaType",
     "UploadCutOff",
     "UploadTooSlow",
+    "UploadsNotOff",
     "VersionTaken",
     "WeakCertificate",
     "WeakSignature",

@@ -25,3 +25,19 @@ class FormExpired(Refused):
     code = "form_expired"
     title = "The form is no longer good"
     remedy = "Load the page again, and send the form from there."
+
+
+class DatabaseNotEmpty(Refused):
+    """Only an empty database can be rebuilt from the bucket."""
+
+    code = "database_not_empty"
+    title = "The database is not empty"
+    remedy = "What it lacks of the bucket, release-service reconcile --all --fix adopts."
+
+
+class UploadsNotOff(Refused):
+    """The database is about to be filled from the bucket, and somebody could publish meanwhile."""
+
+    code = "uploads_not_off"
+    title = "Uploads are not switched off"
+    remedy = 'First: release-service switch off uploads --reason "The database is being restored."'

@@ -34,6 +34,9 @@ def write(module: str, releases: Sequence[Indexed], *, has_keyring: bool = False
 
 
 def versions(module: str, content: bytes) -> list[str]:
-    """Return the versions that a cache.json lists for *module*."""
-    listed = json.loads(content)[2].get(module, [])
+    """Return the versions that a cache.json lists for *module*: none, if it is broken, and so no reader's either."""
+    try:
+        listed = json.loads(content)[2].get(module, [])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
     return [str(version) for version in listed]

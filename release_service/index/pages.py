@@ -1,11 +1,13 @@
 """Which entries each HTML index has: of the archive, of a module, of a series; and what LATEST-IS says."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from release_service import paths
 from release_service.index import Indexed, html
 from release_service.tarball import TarballName
 
+_DIRECTORY = re.compile(rb'<td class="link"><a href="([A-Za-z0-9][A-Za-z0-9+._-]*)/"')
 ROBOTS = b"User-agent: *\nAllow: /\n"
 
 
@@ -19,6 +21,11 @@ def archive(modules: Iterable[str]) -> bytes:
     names = sorted(modules, key=lambda module: (module.lower(), module))
     entries = [html.Entry(f"{name}/") for name in names]
     return html.write("Sources", "The modules that GNOME releases.", entries, is_top=True)
+
+
+def listed(page: bytes) -> list[str]:
+    """Return the modules that the index of /sources/ lists; none, if it is broken."""
+    return [href.decode("ascii") for href in _DIRECTORY.findall(page)]
 
 
 def module(name: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:

@@ -4,9 +4,10 @@ The order is what keeps updates: first the document and its mark, then the snaps
 then the conditional PUT.  The other order loses a release although every PUT is conditional.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from release_service import paths
 from release_service.db import Transactions, releases, signing_keys
@@ -19,8 +20,6 @@ from release_service.tarball import TarballName
 
 _RELEASE_JSON = "release.json"
 _TRIES = 50
-
-Snapshot = Callable[[], Sequence[Indexed]]
 
 
 def indexed(release: Release) -> Indexed:
@@ -46,68 +45,146 @@ def write_module(
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
     """
-    module, number = name.module, name.version.series
+    _Writer(store, transactions, name.module, now, cooling).write([name.version.series])
 
-    def snapshot() -> list[Indexed]:
+
+def write_all(
+    store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+) -> Sequence[str]:
+    """Write the indexes of *module* with those of all its series; return the keys of what was not right before.
+
+    (Raises: as `write_module`.)
+    """
+    with transactions.read() as session:
+        numbers = {name.version.series for name in releases.published_names(session, [module])}
+    return _Writer(store, transactions, module, now, cooling).write(sorted(numbers))
+
+
+def write_archive(store: ReleaseStore, transactions: Transactions) -> Sequence[str]:
+    """Write the index of /sources/, and robots.txt where there is none; return the keys of what was not right before.
+
+    Raises IndexWouldShrink if a module would vanish from the index that has versions in its own.
+    """
+
+    def build(before: bytes | None) -> bytes:
         with transactions.read() as session:
-            return [indexed(row) for row in releases.published(session, module)]
+            modules = releases.published_modules(session)
+        missing = [name for name in pages.listed(before or b"") if name not in modules and _has_versions(store, name)]
+        if missing:
+            raise IndexWouldShrink(f"{', '.join(missing[:10])} would vanish from the index of /sources/")
+        return pages.archive(modules)
 
-    def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
-
-    has_keyring, ring = _keyring(transactions, module, now, cooling)
-
-    def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot(), has_keyring=has_keyring())
-
-    cache_key = paths.cache_key(module)
-    listed = store.read(cache_key)
-    build_cache(listed.content if listed else None)
-    if has_keyring():
-        rewrite(store, paths.keyring_key(module), lambda _: ring())
-    with ThreadPoolExecutor(3) as together:
-        steps = [
-            together.submit(_write_latest, store, transactions, module, number),
-            together.submit(
-                page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
-            ),
-            together.submit(
-                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=has_keyring())
-            ),
-        ]
-    for step in steps:
-        step.result()
-    rewrite(store, cache_key, build_cache)
-    if not has_keyring() and store.read(paths.keyring_key(module)) is not None:
-        store.remove(paths.keyring_key(module))
+    written = []
+    if store.read(paths.ROBOTS) is None and rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS):
+        written.append(paths.ROBOTS)
+    key = paths.index_key(paths.SOURCES)
+    return [*written, key] if rewrite(store, key, build) else written
 
 
-def write_archive(store: ReleaseStore, transactions: Transactions) -> None:
-    """Write the index of /sources/, and robots.txt where there is none."""
-
-    def modules(_before: bytes | None) -> bytes:
-        with transactions.read() as session:
-            return pages.archive(releases.published_modules(session))
-
-    if store.read(paths.ROBOTS) is None:
-        rewrite(store, paths.ROBOTS, lambda _: pages.ROBOTS)
-    rewrite(store, paths.index_key(paths.SOURCES), modules)
+def _has_versions(store: ReleaseStore, module: str) -> bool:
+    cache = store.read(paths.cache_key(module))
+    return cache is not None and bool(cache_json.versions(module, cache.content))
 
 
-def _keyring(
-    transactions: Transactions, module: str, now: datetime, cooling: timedelta
-) -> tuple[Callable[[], bool], Callable[[], bytes]]:
-    """Return what says whether *module* has a keyring, at the time of each call, and what says what is in it."""
+class _Writer:
+    """Writes the indexes of one module, and keeps the keys of those that were not right before."""
 
-    def has_keyring() -> bool:
-        with transactions.read() as session:
-            return bool(signing_keys.published(session, module, now, cooling))
+    def __init__(
+        self, store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+    ) -> None:
+        self._store, self._transactions, self._module = store, transactions, module
+        self._at = now, cooling
+        self._written: list[str] = []
 
-    def ring() -> bytes:
-        with transactions.read() as session:
-            return signing_keys.keyring(session, module, now, cooling).encode("ascii")
+    def write(self, numbers: Iterable[str]) -> Sequence[str]:
+        """Write those of the module, and of its series *numbers*; return the keys."""
+        cache_key = paths.cache_key(self._module)
+        listed = self._store.read(cache_key)
+        self._cache(listed.content if listed else None)
+        if self._has_keyring():
+            self._put(paths.keyring_key(self._module), lambda _: self._ring())
+        with ThreadPoolExecutor(3) as together:
+            steps = [together.submit(self._page_of_module)]
+            for number in numbers:
+                steps += [together.submit(self._latest, number), together.submit(self._page_of_series, number)]
+        for step in steps:
+            step.result()
+        self._put(cache_key, self._cache)
+        if not self._has_keyring() and self._store.read(paths.keyring_key(self._module)) is not None:
+            self._remove(paths.keyring_key(self._module))
+        return self._written
 
-    return has_keyring, ring
+    def _put(self, key: str, build: Callable[[bytes | None], bytes]) -> None:
+        if rewrite(self._store, key, build):
+            self._written.append(key)
+
+    def _remove(self, key: str) -> None:
+        self._store.remove(key)
+        self._written.append(key)
+
+    def _snapshot(self) -> list[Indexed]:
+        with self._transactions.read() as session:
+            return [indexed(row) for row in releases.published(session, self._module)]
+
+    def _has_keyring(self) -> bool:
+        with self._transactions.read() as session:
+            return bool(signing_keys.published(session, self._module, *self._at))
+
+    def _ring(self) -> bytes:
+        with self._transactions.read() as session:
+            return signing_keys.keyring(session, self._module, *self._at).encode("ascii")
+
+    def _cache(self, before: bytes | None) -> bytes:
+        return _grown(self._module, before, self._snapshot(), has_keyring=self._has_keyring())
+
+    def _page_of_module(self) -> None:
+        key = paths.index_key(paths.module_directory(self._module))
+        self._put(key, lambda _: pages.module(self._module, self._snapshot(), has_keyring=self._has_keyring()))
+
+    def _page_of_series(self, number: str) -> None:
+        key = paths.index_key(paths.series_directory(self._module, number))
+        self._put(key, lambda _: pages.series(self._module, number, self._snapshot()))
+
+    def _latest(self, number: str) -> None:
+        """Leave one LATEST-IS in the series, of the newest version that is offered; none, if none is.
+
+        The newest is written before others are removed.  Several may write at once, and a yank makes the newest a
+        lower one: so whoever has removed something looks again whether that was right.  What no row explains stays.
+        """
+        for _ in range(_TRIES):
+            newest = self._newest(number)
+            wanted = paths.latest_key(newest) if newest else None
+            if newest is not None:
+                self._put(paths.latest_key(newest), partial(_latest, newest))
+            others = [key for key in self._explained(number) if key != wanted]
+            if self._newest(number) != newest:
+                continue
+            for key in others:
+                self._remove(key)
+            if not others or self._newest(number) == newest:
+                return
+        raise StoreUnavailable(f"The newest version of {self._module} {number} changes faster than it can be written.")
+
+    def _newest(self, number: str) -> TarballName | None:
+        with self._transactions.read() as session:
+            names = releases.offered_names(session, [self._module])
+        return max(_of(number, names), key=lambda name: name.version, default=None)
+
+    def _explained(self, number: str) -> list[str]:
+        """Return the keys of the LATEST-IS that are there, and are of versions that were published here."""
+        prefix = f"{paths.series_directory(self._module, number)}/{paths.LATEST}"
+        there = set(self._store.keys(prefix))
+        with self._transactions.read() as session:
+            names = releases.published_names(session, [self._module])
+        return [key for name in _of(number, names) if (key := paths.latest_key(name)) in there]
+
+
+def _latest(name: TarballName, _before: bytes | None) -> bytes:
+    return pages.latest(name)
+
+
+def _of(number: str, names: Sequence[TarballName]) -> list[TarballName]:
+    return [name for name in names if name.version.series == number]
 
 
 def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
@@ -120,32 +197,3 @@ def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, ha
     if missing:
         raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
     return cache_json.write(module, snapshot, has_keyring=has_keyring)
-
-
-def _write_latest(store: ReleaseStore, transactions: Transactions, module: str, series: str) -> None:
-    """Leave one LATEST-IS in the series, of the newest version that is offered; none, if none is.
-
-    The newest is added before others are removed.  Several may write at once, and a yank makes the newest a lower one:
-    so whoever has removed something looks again whether that was right.
-    """
-
-    def newest() -> TarballName | None:
-        with transactions.read() as session:
-            names = releases.offered_names(session, [module])
-        mine = (name for name in names if name.version.series == series)
-        return max(mine, key=lambda name: name.version, default=None)
-
-    prefix = f"{paths.series_directory(module, series)}/{paths.LATEST}"
-    for _ in range(_TRIES):
-        latest = newest()
-        wanted = paths.latest_key(latest) if latest else None
-        if latest is not None:
-            store.add(paths.latest_key(latest), pages.latest(latest))
-        others = [key for key in store.keys(prefix) if key != wanted]
-        if newest() != latest:
-            continue
-        for key in others:
-            store.remove(key)
-        if not others or newest() == latest:
-            return
-    raise StoreUnavailable(f"The newest version of {module} {series} changes faster than it can be written.")

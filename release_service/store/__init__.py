@@ -28,6 +28,18 @@ class Source:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a listing tells of an object: its size in bytes, and the MD5 of them where the store says that it keeps it.
+
+    That is what the store remembers of the bytes, not the bytes: see `ReleaseStore.digest`.
+    """
+
+    key: str
+    size: int
+    md5: str | None = None
+
+
 class Staged(Protocol):
     """Bytes on their way to a key, not readable there yet."""
 
@@ -83,6 +95,10 @@ class ReleaseStore(Protocol):
 
     def sweep(self, before: datetime) -> int:
         """Remove what writers that died have left unfinished *before*, which was never readable; return how much."""
+        ...
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """Yield what every key that begins with *prefix* holds; all below one directory come one after another."""
         ...
 
     def ping(self) -> None:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from release_service import paths
 from release_service.errors import AlreadyStored, Changed, OutOfSpace, StoreUnavailable
-from release_service.store import Document, Source, Staged
+from release_service.store import Document, Source, Staged, Stored
 
 _PIECE_BYTES = 1024 * 1024
 _READABLE = 0o644
@@ -117,6 +117,12 @@ class LocalStore:
                     path.unlink(missing_ok=True)
                     swept += 1
         return swept
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """Yield keys with the sizes of what they hold.  (See ReleaseStore.listing.)"""
+        for key in self.keys(prefix):
+            with _outages(), contextlib.suppress(FileNotFoundError):  # it may have vanished
+                yield Stored(key, (self.root / key).lstat().st_size)
 
     def ping(self) -> None:
         """Return if the directory can be written to."""

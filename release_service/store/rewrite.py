@@ -8,8 +8,10 @@ from release_service.store import ReleaseStore
 _TRIES = 50
 
 
-def rewrite(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes]) -> None:
+def rewrite(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes]) -> bool:
     """Write what *build* makes of what is there (None: nothing); an unchanged document is left alone.
+
+    Returns whether anything was written.
 
     The order is what keeps updates: first the document and its mark, then, in *build*, the snapshot
     of the rows, then the conditional PUT.
@@ -18,10 +20,10 @@ def rewrite(store: ReleaseStore, key: str, build: Callable[[bytes | None], bytes
         before = store.read(key)
         content = build(before.content if before else None)
         if before is not None and before.content == content:
-            return  # its Last-Modified must not move
+            return False  # its Last-Modified must not move
         try:
             store.replace(key, content, expected=before)
         except Changed:
             continue
-        return
+        return True
     raise StoreUnavailable(f"{key} changes faster than it can be written.")

@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,13 +22,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from release_service import paths
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
-from release_service.store import Document, Source, Staged
+from release_service.store import Document, Source, Staged, Stored
 from release_service.store.s3_reader import Reader, code, trusted
 
 _PIECE_BYTES = 1024 * 1024
 _TIMEOUT_S = 30.0
 _URL_LIFETIME_S = 3600
 _TRIES = 3
+# An object that was sent in one piece, and is not encrypted with a key of KMS, has the MD5 of its bytes as its ETag.
+_MD5 = re.compile('"?([0-9a-f]{32})"?')
 _EXISTS = {"PreconditionFailed", "412"}
 _CONFLICT = {"ConditionalRequestConflict", "409"}
 _MISSING = {"NoSuchKey", "404", "NotFound"}
@@ -130,10 +133,16 @@ class S3Store:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield keys.  (See ReleaseStore.keys.)"""
+        yield from (found.key for found in self.listing(prefix))
+
+    def listing(self, prefix: str) -> Iterator[Stored]:
+        """Yield keys with sizes and digests.  (See ReleaseStore.listing.)"""
         with _outages():
             pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
-                yield from (found["Key"] for found in page.get("Contents", []))
+                for found in page.get("Contents", []):
+                    etag = _MD5.fullmatch(found.get("ETag", ""))
+                    yield Stored(found["Key"], found["Size"], etag[1] if etag else None)
 
     def sweep(self, before: datetime) -> int:
         """Abort multipart uploads: ours begin none, and each costs what it holds.  (See ReleaseStore.sweep.)"""

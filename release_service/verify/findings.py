@@ -25,7 +25,11 @@ LOOKS = 3
 
 
 class Kind(StrEnum):
-    """What can be wrong with an object."""
+    """What can be wrong with an object; the last two `repair` alone looks for.
+
+    UNFINISHED: a claim that is not published, and whose tarball is there; UNRECORDED: a release.json that tells of
+    what no row does.
+    """
 
     WRONG_BYTES = "wrong_bytes"
     WRONG_CONTENT = "wrong_content"
@@ -34,6 +38,8 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"
     QUARANTINED = "quarantined"
     FOREIGN = "foreign"
+    UNFINISHED = "unfinished"
+    UNRECORDED = "unrecorded"
 
 
 @dataclass(frozen=True, slots=True)

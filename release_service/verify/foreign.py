@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 
 from release_service import documents, paths
@@ -24,10 +24,15 @@ def foreign(transactions: Transactions, store: ReleaseStore, scope: Scope) -> It
     listed = store.keys(_prefix(transactions, scope))
     # A page is listed before the database is asked: whoever publishes meanwhile has claimed before storing.
     while some := list(itertools.islice(listed, _LISTED)):
-        explained = _explained(transactions, [key for key in some if _OURS.fullmatch(key)])
-        for key in some:
-            if key not in explained and not _is_going(transactions, store, key):
-                yield Finding(Kind.FOREIGN, key)
+        yield from unexplained(transactions, store, some)
+
+
+def unexplained(transactions: Transactions, store: ReleaseStore, keys: Sequence[str]) -> Iterator[Finding]:
+    """Yield those of *keys*, at most a page, that the rows of this moment do not explain."""
+    explained = _explained(transactions, [key for key in keys if _OURS.fullmatch(key)])
+    for key in keys:
+        if key not in explained and not _is_going(transactions, store, key):
+            yield Finding(Kind.FOREIGN, key)
 
 
 def _prefix(transactions: Transactions, scope: Scope) -> str:

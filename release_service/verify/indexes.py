@@ -38,12 +38,12 @@ def indexes(
         return
     with transactions.read() as session:
         modules = [scope.module] if scope.module is not None else sorted(releases.published_modules(session))
-    yield from together(jobs, (partial(_verify, transactions, store, module, moment) for module in modules))
+    yield from together(jobs, (partial(of, transactions, store, module, moment) for module in modules))
     if scope.module is None and modules:
-        yield _verify(transactions, store, None, moment)
+        yield of(transactions, store, None, moment)
 
 
-def _verify(transactions: Transactions, store: ReleaseStore, module: str | None, moment: Moment) -> Verified:
+def of(transactions: Transactions, store: ReleaseStore, module: str | None, moment: Moment) -> Verified:
     """Compare the indexes of *module*, or those of the archive."""
     for _ in range(LOOKS):
         alternatives = _archive(transactions, store) if module is None else _module(transactions, module, moment)

@@ -1,6 +1,6 @@
 """The releases: tarballs by size and SHA-256, what stands beside them byte for byte; of quarantined ones nothing is."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,7 @@ from release_service.db.tables import Release
 from release_service.errors import NotFound, shown
 from release_service.store import ReleaseStore
 from release_service.verify.findings import (
+    BEGINNING,
     LOOKS,
     Content,
     Expected,
@@ -40,11 +41,12 @@ def published(
     transactions: Transactions, store: ReleaseStore, scope: Scope, after: Place, jobs: int
 ) -> Iterator[Verified]:
     """Verify the published releases above *after*, *jobs* at a time; yield them in order."""
-    pages = _pages(transactions, scope, after)
-    yield from together(jobs, (partial(_verify, transactions, store, release) for release in pages))
+    theirs = pages(transactions, scope, after)
+    yield from together(jobs, (partial(_verify, transactions, store, release) for release in theirs))
 
 
-def _pages(transactions: Transactions, scope: Scope, after: Place) -> Iterator[Release]:
+def pages(transactions: Transactions, scope: Scope, after: Place = BEGINNING) -> Iterator[Release]:
+    """Yield the published releases above *after* with all that `documents` needs; a page of them is in memory."""
     while True:
         with transactions.read() as session:
             page = releases.page(session, scope.module, scope.version, after, _PAGE)
@@ -58,12 +60,22 @@ def _place(release: Release) -> Place:
     return release.module_id, release.version
 
 
-def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -> Verified:
+def look_again(
+    transactions: Transactions, store: ReleaseStore, release: Release, keys: Collection[str]
+) -> Sequence[Finding]:
+    """Verify of *release* what is under *keys*, or should be: the bytes themselves, and its row as it is by then."""
+    return _verify(transactions, store, release, keys).findings
+
+
+def _verify(
+    transactions: Transactions, store: ReleaseStore, release: Release, keys: Collection[str] | None = None
+) -> Verified:
     name = releases.tarball_name(release)
     tarball = paths.tarball_key(name)
 
     def look(release: Release) -> list[Finding]:
-        found = compare(store, alternatives, lambda key: Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT)
+        asked = [_only(keys, expected) for expected in alternatives]
+        found = compare(store, asked, lambda key: Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT)
         if release.quarantined_at is not None:
             return [replace(one, kind=Kind.QUARANTINED) if one.kind is Kind.FOREIGN else one for one in found]
         return found
@@ -77,7 +89,7 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
         with transactions.read() as session:
             now = releases.find(session, name) or release
             is_open = is_promised(session, name.module)
-        alternatives = [_expected(now), *([_untold(now)] if is_open and now.signature else [])]
+        alternatives = [_expected(now), *([_untold(now)] if is_open and documents.told_later(now) else [])]
         findings = [one for one in look(now) if not (is_open and _is_to_come(now, one))]
     objects = len([content for content in alternatives[0].values() if content])
     return Verified(objects, size(alternatives[0]), findings, _place(release), name.release)
@@ -91,10 +103,14 @@ def _is_to_come(release: Release, finding: Finding) -> bool:
 
 
 def _untold(release: Release) -> Expected:
-    """Return what may be there until release.json tells of the signature."""
-    signed = _expected(release)
-    release.signature = None
-    return {**signed, **_expected(release)}
+    """Return what may be there until release.json tells of the signature, and of the day of publication."""
+    told = _expected(release)
+    release.signature, release.published_at = None, None
+    return {**told, **_expected(release)}
+
+
+def _only(keys: Collection[str] | None, expected: Expected) -> Expected:
+    return expected if keys is None else {key: content for key, content in expected.items() if key in keys}
 
 
 def _expected(release: Release) -> Expected:

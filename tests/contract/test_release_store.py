@@ -1,6 +1,7 @@
 """What `ReleaseStore` promises, held against every kind; and first, that the S3 server keeps the conditions."""
 
 import hashlib
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -355,3 +356,19 @@ def test_a_get_is_signed_as_botocore_signs_it(path: str, host: str, token: str |
     assert ours.pop("host") == host
     assert ours == {name.lower(): value for name, value in request.headers.items()}
     assert abs((datetime.now(UTC) - now).total_seconds()) < 60
+
+
+def test_a_listing_tells_sizes_and_of_no_object_another_ones_digest(store: ReleaseStore) -> None:
+    contents = {f"sources/m{number % 3}/{number}/f+{number}.news": os.urandom(number) for number in range(1, 20)}
+    for key, content in contents.items():
+        store.add(key, content)
+    store.replace(INDEX, b"first", expected=None)
+    store.replace(INDEX, b"second", expected=store.read(INDEX))
+    contents[INDEX] = b"second"
+    listed = list(store.listing(""))
+    assert {stored.key: stored.size for stored in listed} == {key: len(content) for key, content in contents.items()}
+    digests = {key: hashlib.md5(content, usedforsecurity=False).hexdigest() for key, content in contents.items()}
+    known = {stored.key: stored.md5 for stored in listed if stored.md5 is not None}
+    assert known == (digests if isinstance(store, S3Store) else {})
+    modules = [stored.key.split("/")[1] for stored in listed]
+    assert len([module for module, _ in itertools.groupby(modules)]) == 4

@@ -31,6 +31,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
 
 
+class UtcSecond(UtcDateTime):
+    """A moment that release.json tells, which is to the second: the row says no more, so that it can be made again."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store *value* without its fraction of a second."""
+        return super().process_bind_param(value and value.replace(microsecond=0), dialect)
+
+
 class Base(DeclarativeBase):
     """What all tables share."""
 

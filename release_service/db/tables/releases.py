@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from release_service.db.tables.base import Base, Id
+from release_service.db.tables.base import Base, Id, UtcSecond
 from release_service.db.tables.modules import Module
 
 
@@ -33,7 +33,7 @@ class Release(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     archive: Mapped[dict[str, Any]]
     proof: Mapped[dict[str, Any]]
-    claimed_at: Mapped[datetime]
+    claimed_at: Mapped[datetime] = mapped_column(UtcSecond)
     published_at: Mapped[datetime | None]
     visible_at: Mapped[datetime | None]
     yanked_at: Mapped[datetime | None]
@@ -82,8 +82,8 @@ class ReleaseSignature(Base):
     text: Mapped[str] = mapped_column(Text)
     fingerprint: Mapped[str] = mapped_column(String(40))
     signing_fingerprint: Mapped[str] = mapped_column(String(40))
-    signed_at: Mapped[datetime]
-    added_at: Mapped[datetime]
+    signed_at: Mapped[datetime] = mapped_column(UtcSecond)
+    added_at: Mapped[datetime] = mapped_column(UtcSecond)
     published_at: Mapped[datetime | None]
 
 
