@@ -21,7 +21,9 @@ import forked
 from builders import noise_tarball
 from components import wait_until
 from fault_proxy import BLACK_HOLE, LOSES_ANSWERS, PASS, REFUSE, SLOW, FaultProxy, cut_after, fault_proxy
+from release_service.db import connect
 from release_service.db.tables import FollowUp, Module
+from release_service.db.wake import Waiter
 from release_service.demo.gitlab import StandInGitLab
 from release_service.verify import Scope
 from uploads import Environment, Uploads, make_uploads
@@ -162,6 +164,21 @@ def test_a_slow_network_only_takes_longer(uploads: Uploads, tmp_path: Path) -> N
             proxy.switch(SLOW)
         assert send(case, uploads, case.body()).status_code == 201
     assert_whole(uploads)
+
+
+def test_a_worker_that_wants_to_be_called_does_not_wait_for_ever(postgresql_url: str) -> None:
+    direct = make_url(postgresql_url)
+    with fault_proxy(direct.port or 0) as proxy:
+        engine = connect(direct.set(port=proxy.port).render_as_string(hide_password=False))
+        waiter = Waiter(engine)
+        proxy.when([b"LISTEN"], BLACK_HOLE)
+        began = time.monotonic()
+        waiter.wait(0.1)
+        assert (proxy.has_switched, time.monotonic() - began < 20) == (True, True)
+        proxy.switch(PASS)
+        waiter.wait(0.1)
+        assert waiter._connection is not None
+        waiter.close()
 
 
 FAST = [
