@@ -14,6 +14,7 @@ from release_service.errors.outages import (
     IndexWouldShrink,
     IssuerUnavailable,
     OutOfSpace,
+    Stopping,
     StoreUnavailable,
     SwitchedOff,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "SignatureRequired",
     "SigningKeyNotUsable",
     "SigningKeyWaits",
+    "Stopping",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",
