@@ -122,19 +122,33 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
 
 
 def _let_be_found(keeper: Keeper, release: Release) -> None:
-    """Let the CDN forget that the release's files are missing, before an index names them (invariant I1).
+    """Let the CDN forget that new files of the release are missing, before an index names them (invariant I1).
 
     They are in the store since before they were published: so if it cannot be told, it is waited until it has
     forgotten by itself.
     """
-    if keeper.purges is None or release.visible_at is not None or release.published_at is None:
+    new, since = _new_files(release)
+    if keeper.purges is None or since is None:
         return
     try:
-        keeper.purges.purge_paths(sorted(documents.keys(release)))
+        keeper.purges.purge_paths(sorted(new))
     except CdnUnavailable as outage:
         log.warning("missing_files_not_purged", detail=outage.detail)
-        since = (keeper.now() - release.published_at).total_seconds()
-        keeper.sleep(min(max(keeper.missing_ttl_s - since, 0), keeper.missing_ttl_s))
+        passed = (keeper.now() - since).total_seconds()
+        keeper.sleep(min(max(keeper.missing_ttl_s - passed, 0), keeper.missing_ttl_s))
+
+
+def _new_files(release: Release) -> tuple[set[str], datetime | None]:
+    """Return the files that readers may have asked for too early, and since when they are public: all, or a signature.
+
+    A signature that was added to a visible release is new, too; nobody knows since which index it is named.
+    """
+    if release.visible_at is None:
+        return documents.keys(release), release.published_at
+    if (signature := signatures.published(release)) is None:
+        return set(), None
+    name = releases.tarball_name(release)
+    return {paths.release_key(name, paths.signature_ext(name))}, signature.published_at
 
 
 def _purge(keeper: Keeper, release: Release) -> None:
