@@ -3,7 +3,7 @@
 Who makes a promise tries first (`keep`); what it leaves open, and what has to wait, a worker takes (`keep_one`).
 The order, of one module's promises::
 
-    index    the CDN forgets that the new files are missing, then the indexes are written, cache.json last
+    index    the CDN forgets that the new files are missing, whoever's, then the indexes are written, cache.json last
     purge    the CDN forgets the old indexes; again a few seconds later, for what was on its way to it
     visible  index and files are read through the CDN, as readers do; mail waits for this
 
@@ -11,7 +11,7 @@ Each may be kept twice, by two at once too: indexes are made from the rows as th
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 # What was on its way to the CDN, or between two of its layers, when it was purged, has arrived by then.
 _AGAIN = timedelta(seconds=5)
+# The CDN believes for seconds that a file is missing; clocks of replicas may differ by as many.
+_NEW = timedelta(minutes=1)
 _INDEXES = {INDEX, ARCHIVE_INDEX}
 
 
@@ -103,13 +105,13 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
     """Write each index once, however often it was promised, and promise what follows from that."""
     of_modules = [one.release for one in promised if one.kind == INDEX]
     for release in {one.id: one for one in of_modules}.values():
-        _let_be_found(keeper, release)
         if signatures.published(release) is not None:
             beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
     by_series = {releases.tarball_name(release).version.series: release for release in of_modules}
     for release in by_series.values():
         name = releases.tarball_name(release)
-        index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
+        moment = keeper.now(), keeper.cooling
+        index.write_module(keeper.store, keeper.transactions, name, *moment, let_be_found=_finder(keeper))
     if any(one.kind == ARCHIVE_INDEX for one in promised):
         index.write_archive(keeper.store, keeper.transactions)
     again = _AGAIN if keeper.purges is not None else None
@@ -121,13 +123,26 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
             follow_ups.promise_after_index(session, unique, keeper.now(), again=again, is_seen=is_seen)
 
 
+def _finder(keeper: Keeper) -> Callable[[Iterable[Release]], None]:
+    """Return what lets each release be found, once, before it is named."""
+    found: set[int] = set()
+
+    def let_be_found(named: Iterable[Release]) -> None:
+        for release in named:
+            if release.id not in found:
+                _let_be_found(keeper, release)
+                found.add(release.id)
+
+    return let_be_found
+
+
 def _let_be_found(keeper: Keeper, release: Release) -> None:
     """Let the CDN forget that new files of the release are missing, before an index names them (invariant I1).
 
     They are in the store since before they were published: so if it cannot be told, it is waited until it has
     forgotten by itself.
     """
-    new, since = _new_files(release)
+    new, since = _new_files(release, keeper.now())
     if keeper.purges is None or since is None:
         return
     try:
@@ -138,14 +153,15 @@ def _let_be_found(keeper: Keeper, release: Release) -> None:
         keeper.sleep(min(max(keeper.missing_ttl_s - passed, 0), keeper.missing_ttl_s))
 
 
-def _new_files(release: Release) -> tuple[set[str], datetime | None]:
+def _new_files(release: Release, now: datetime) -> tuple[set[str], datetime | None]:
     """Return the files that readers may have asked for too early, and since when they are public: all, or a signature.
 
-    A signature that was added to a visible release is new, too; nobody knows since which index it is named.
+    A signature that was added to a visible release is new for a while, too.
     """
     if release.visible_at is None:
         return documents.keys(release), release.published_at
-    if (signature := signatures.published(release)) is None:
+    signature = signatures.published(release)
+    if signature is None or signature.published_at is None or now - signature.published_at > _NEW:
         return set(), None
     name = releases.tarball_name(release)
     return {paths.release_key(name, paths.signature_ext(name))}, signature.published_at

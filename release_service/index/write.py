@@ -4,7 +4,7 @@ The order is what keeps updates: first the document and its mark, then the snaps
 then the conditional PUT.  The other order loses a release although every PUT is conditional.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ from release_service.version import Version
 _RELEASE_JSON = "release.json"
 
 Snapshot = Callable[[], Sequence[Indexed]]
+Found = Callable[[Iterable[Release]], None]
 
 
 def indexed(release: Release) -> Indexed:
@@ -35,12 +36,19 @@ def indexed(release: Release) -> Indexed:
 
 
 def write_module(
-    store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime, cooling: timedelta
+    store: ReleaseStore,
+    transactions: Transactions,
+    name: TarballName,
+    now: datetime,
+    cooling: timedelta,
+    *,
+    let_be_found: Found,
 ) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
 
     Before them the module's keyring, as it is *now*: files first, indexes last.  A maintainer whom no administrator
-    has named is in it when they have been one for *cooling*.
+    has named is in it when they have been one for *cooling*.  Each release goes through *let_be_found* before it
+    is named: another one may have been published at this moment.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
@@ -49,7 +57,9 @@ def write_module(
 
     def snapshot() -> list[Indexed]:
         with transactions.read() as session:
-            return [indexed(row) for row in releases.published(session, module)]
+            rows = releases.published(session, module)
+        let_be_found(rows)
+        return [indexed(row) for row in rows]
 
     def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
         rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
