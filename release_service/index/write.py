@@ -21,6 +21,8 @@ from release_service.tarball import TarballName
 _RELEASE_JSON = "release.json"
 _TRIES = 50
 
+Found = Callable[[Iterable[Release]], None]
+
 
 def indexed(release: Release) -> Indexed:
     """Return what the indexes show of a published row; a quarantined one is among them, so that it may vanish."""
@@ -35,21 +37,34 @@ def indexed(release: Release) -> Indexed:
 
 
 def write_module(
-    store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime, cooling: timedelta
+    store: ReleaseStore,
+    transactions: Transactions,
+    name: TarballName,
+    now: datetime,
+    cooling: timedelta,
+    *,
+    let_be_found: Found,
 ) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
 
     Before them the module's keyring, as it is *now*: files first, indexes last.  A maintainer whom no administrator
-    has named is in it when they have been one for *cooling*.
+    has named is in it when they have been one for *cooling*.  Each release goes through *let_be_found* before it
+    is named: another one may have been published at this moment.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
     """
-    _Writer(store, transactions, name.module, now, cooling).write([name.version.series])
+    _Writer(store, transactions, name.module, (now, cooling), let_be_found).write([name.version.series])
 
 
 def write_all(
-    store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+    store: ReleaseStore,
+    transactions: Transactions,
+    module: str,
+    now: datetime,
+    cooling: timedelta,
+    *,
+    let_be_found: Found,
 ) -> Sequence[str]:
     """Write the indexes of *module* with those of all its series; return the keys of what was not right before.
 
@@ -57,7 +72,7 @@ def write_all(
     """
     with transactions.read() as session:
         numbers = {name.version.series for name in releases.published_names(session, [module])}
-    return _Writer(store, transactions, module, now, cooling).write(sorted(numbers))
+    return _Writer(store, transactions, module, (now, cooling), let_be_found).write(sorted(numbers))
 
 
 def write_archive(store: ReleaseStore, transactions: Transactions) -> Sequence[str]:
@@ -90,10 +105,15 @@ class _Writer:
     """Writes the indexes of one module, and keeps the keys of those that were not right before."""
 
     def __init__(
-        self, store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+        self,
+        store: ReleaseStore,
+        transactions: Transactions,
+        module: str,
+        at: tuple[datetime, timedelta],
+        let_be_found: Found,
     ) -> None:
         self._store, self._transactions, self._module = store, transactions, module
-        self._at = now, cooling
+        self._at, self._let_be_found = at, let_be_found
         self._written: list[str] = []
 
     def write(self, numbers: Iterable[str]) -> Sequence[str]:
@@ -124,7 +144,9 @@ class _Writer:
 
     def _snapshot(self) -> list[Indexed]:
         with self._transactions.read() as session:
-            return [indexed(row) for row in releases.published(session, self._module)]
+            rows = releases.published(session, self._module)
+        self._let_be_found(rows)
+        return [indexed(row) for row in rows]
 
     def _has_keyring(self) -> bool:
         with self._transactions.read() as session:
