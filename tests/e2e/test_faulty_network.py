@@ -181,10 +181,13 @@ def test_a_worker_that_wants_to_be_called_does_not_wait_for_ever(postgresql_url:
         waiter.close()
 
 
-FAST = [
+# Not more replicas at once than PostgreSQL has connections for.
+FAILING_S3 = [
     *(("s3", step, fault) for step in S3_STEPS for fault in ("cut", "refused")),
     ("s3", "tarball", "cut later"),
     ("s3", "beside it", "answers lost"),
+]
+FAILING_DATABASE = [
     *(("database", step, fault) for step in DATABASE_STEPS for fault in ("cut", "refused")),
     ("database", "claimed", "answers lost"),
     ("database", "published", "answers lost"),
@@ -195,7 +198,7 @@ SILENT = [
 ]
 
 
-@pytest.mark.parametrize("wanted", [FAST, SILENT], ids=["what fails at once", "what is silent"])
+@pytest.mark.parametrize("wanted", [FAILING_S3, FAILING_DATABASE, SILENT], ids=["s3", "database", "silent"])
 def test_a_part_that_cannot_be_reached_costs_a_503_in_time_and_nothing_else(
     uploads: Uploads, tmp_path: Path, wanted: Sequence[tuple[str, str, str]]
 ) -> None:
