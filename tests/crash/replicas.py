@@ -53,7 +53,7 @@ def _run(process: Process, act: Act) -> None:
 
 def schedules(depth: int) -> list[Schedule]:
     """Return some with one switch, or one there and one back, and some by chance, in which one may die."""
-    first = range(1, 60, 13 if depth == 1 else 1)
+    first = range(4, 60, 22) if depth == 1 else range(1, 60)
     back = (0, 14) if depth == 1 else (0, 3, 8, 12, 14, 16, 20, 30)
     switched = [Schedule(at, (at, at + then) if then else (at,)) for at in first for then in back]
     by_chance = range(2 if depth == 1 else 100 * depth)
