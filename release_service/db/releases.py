@@ -11,13 +11,23 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
 from release_service.db import changed
-from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText, TokenUse
+from release_service.db.tables import (
+    ClaimedDigest,
+    ImportedFile,
+    Module,
+    Release,
+    ReleaseFile,
+    ReleaseText,
+    TokenUse,
+)
 from release_service.errors import DigestKnown, TokenAlreadyUsed, VersionTaken
 from release_service.tarball import TarballName
 from release_service.version import Version
 
 # The text that says what is in the tarball (docs/decisions/0014); no archive has a member of this name at its top.
 LISTING = "/listing"
+# What a release's proof is called that an old tree has brought: nobody uploaded it.
+IMPORT = "import"
 # The place of a release in `page`: its module's id, and its version.
 Place = tuple[int, str]
 
@@ -32,6 +42,7 @@ def find(session: Session, name: TarballName) -> Release | None:
             joinedload(Release.module),
             joinedload(Release.signature),
             selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+            selectinload(Release.imported),
         )
     )
 
@@ -45,7 +56,14 @@ def held(session: Session, name: TarballName) -> Release:
 
 def tarball_name(release: Release) -> TarballName:
     """Return the name of *release*'s tarball; imported versions need not be canonical."""
-    return TarballName(release.module.name, Version.parse_imported(release.version), release.compression)
+    return TarballName(
+        release.module.name, Version.parse_imported(release.version), release.compression, release.directory
+    )
+
+
+def is_imported(release: Release) -> bool:
+    """Say whether *release* came with an old tree: what stands beside its tarball came so, too."""
+    return bool(release.proof.get("kind") == IMPORT)
 
 
 def refuse_other_bytes(release: Release, name: TarballName, sha256: str) -> None:
@@ -196,15 +214,21 @@ def published(session: Session, module: str) -> list[Release]:
         select(Release)
         .join(Module)
         .where(Module.name == module, Release.published_at.is_not(None))
-        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+        .options(
+            joinedload(Release.module),
+            joinedload(Release.signature),
+            selectinload(Release.files),
+            selectinload(Release.imported),
+        )
     )
     return sorted(rows, key=lambda row: Version.parse_imported(row.version))
 
 
 def published_modules(session: Session) -> list[str]:
-    """Return the names of all modules that have a published release."""
+    """Return the names of all modules that have a published release, or files of an old tree."""
     has_one = select(Release.id).where(Release.module_id == Module.id, Release.published_at.is_not(None)).exists()
-    return list(session.scalars(select(Module.name).where(has_one)))
+    has_file = select(ImportedFile.id).where(ImportedFile.module_id == Module.id).exists()
+    return list(session.scalars(select(Module.name).where(has_one | has_file)))
 
 
 def count_published(session: Session, module: str | None, version: str | None) -> int:
@@ -225,6 +249,7 @@ def page(session: Session, module: str | None, version: str | None, after: Place
             joinedload(Release.module),
             joinedload(Release.signature),
             selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+            selectinload(Release.imported),
         )
     )
     return session.scalars(rows).all()
@@ -234,18 +259,23 @@ def named(session: Session, modules: Collection[str], versions: Collection[str])
     """Return the releases, claimed ones too, of any of the *modules* in any of the *versions*, with their files."""
     rows = select(Release).join(Module).where(Module.name.in_(modules), Release.version.in_(versions))
     return session.scalars(
-        rows.options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+        rows.options(
+            joinedload(Release.module),
+            joinedload(Release.signature),
+            selectinload(Release.files),
+            selectinload(Release.imported),
+        )
     ).all()
 
 
 def published_names(session: Session, modules: Collection[str]) -> list[TarballName]:
     """Return the names of the published tarballs of all these *modules*, each module's in the order of versions."""
     rows = session.execute(
-        select(Module.name, Release.version, Release.compression)
+        select(Module.name, Release.version, Release.compression, Release.directory)
         .join(Module)
         .where(Module.name.in_(modules), Release.published_at.is_not(None))
     )
-    names = [TarballName(module, Version.parse_imported(version), compression) for module, version, compression in rows]
+    names = [TarballName(module, Version.parse_imported(version), *rest) for module, version, *rest in rows]
     return sorted(names, key=lambda name: (name.module, name.version))
 
 

@@ -3,6 +3,7 @@
 Files first, indexes last: no reader sees a version whose files are not all there (CONTRACT.md 4).
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,8 +15,41 @@ class Indexed:
     """A published release, as the indexes show it.
 
     `files`: {ext: size in bytes, or None where nobody asks}, the tarball among them; `day`: UTC.
+    `places`: {ext: path below the module's directory} of those that an old tree has brought.
     """
 
     name: TarballName
     day: date
     files: dict[str, int | None] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+
+    def path(self, ext: str) -> str:
+        """Return the path of a file below the module's directory."""
+        base = f"{self.name.release}.{ext}"
+        return self.places.get(ext) or (f"{self.name.series}/{base}" if self.name.series else base)
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A file of an old tree that belongs to no release: `path` is below the module's directory; `size` in bytes."""
+
+    path: str
+    day: date
+    size: int
+
+
+def parent(path: str) -> str:
+    """Return the directory of *path*, "" for the module's own."""
+    return path.rpartition("/")[0]
+
+
+def directories(releases: Sequence[Indexed], others: Iterable[Other]) -> list[str]:
+    """Return all directories below the module's that have an index."""
+    found: dict[str, None] = {}
+    for directory in (
+        *(directory for release in releases for directory in (release.name.series, *map(parent, release.places.values()))),
+        *(parent(other.path) for other in others),
+    ):
+        above = directory.split("/") if directory else []
+        found |= {"/".join(above[: depth + 1]): None for depth in range(len(above))}
+    return list(found)

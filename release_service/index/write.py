@@ -7,12 +7,13 @@ then the conditional PUT.  The other order loses a release although every PUT is
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from release_service import paths
-from release_service.db import Transactions, releases, signing_keys
-from release_service.db.tables import Release
+from release_service.db import Transactions, imported, releases, signing_keys
+from release_service.db.tables import ImportedFile, Release
 from release_service.errors import IndexWouldShrink
-from release_service.index import Indexed, cache_json, pages
+from release_service.index import Indexed, Other, cache_json, pages
 from release_service.store import ReleaseStore
 from release_service.store.rewrite import rewrite
 from release_service.tarball import TarballName
@@ -27,11 +28,18 @@ def indexed(release: Release) -> Indexed:
     """Return what the indexes show of a published row."""
     name = releases.tarball_name(release)
     assert release.published_at is not None  # noqa: S101 - the query asks for it
-    files: dict[str, int | None] = {f"tar.{name.compression}": release.size, "sha256sum": None, _RELEASE_JSON: None}
-    files |= {file.ext: file.size for file in release.files}
+    files: dict[str, int | None] = {f"tar.{name.compression}": release.size, _RELEASE_JSON: None}
+    if not releases.is_imported(release):
+        files["sha256sum"] = None
+    files |= {file.ext: file.size for file in (*release.files, *release.imported)}
     if release.signature is not None and release.signature.published_at is not None:
         files[paths.signature_ext(name)] = len(release.signature.text)
-    return Indexed(name, release.published_at.date(), files)
+    return Indexed(name, release.published_at.date(), files, {file.ext: file.path for file in release.imported})
+
+
+def other(row: ImportedFile) -> Other:
+    """Return what the indexes show of a file that belongs to no release."""
+    return Other(row.path, row.modified_at.date(), row.size)
 
 
 def write_module(
@@ -45,19 +53,24 @@ def write_module(
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
     """
-    module, number = name.module, name.version.series
+    module, number = name.module, name.series
 
     def snapshot() -> list[Indexed]:
         with transactions.read() as session:
             return [indexed(row) for row in releases.published(session, module)]
 
-    def page(directory: str, write: Callable[[Sequence[Indexed]], bytes]) -> None:
-        rewrite(store, paths.index_key(directory), lambda _: write(snapshot()))
+    def others() -> list[Other]:
+        with transactions.read() as session:
+            return [other(row) for row in imported.others(session, module)]
+
+    def page(directory: str, write: Callable[[Sequence[Indexed], Sequence[Other]], bytes]) -> None:
+        rewrite(store, paths.index_key(directory), lambda _: write(snapshot(), others()))
 
     has_keyring, ring = _keyring(transactions, module, now, cooling)
 
     def build_cache(before: bytes | None) -> bytes:
-        return _grown(module, before, snapshot(), has_keyring=has_keyring())
+        refuse_to_shrink(module, before, shown := snapshot())
+        return cache_json.write(module, shown, others(), has_keyring=has_keyring())
 
     cache_key = paths.cache_key(module)
     listed = store.read(cache_key)
@@ -66,12 +79,12 @@ def write_module(
         rewrite(store, paths.keyring_key(module), lambda _: ring())
     with ThreadPoolExecutor(3) as together:
         steps = [
-            together.submit(_write_latest, store, module, number, snapshot),
+            together.submit(write_latest, store, module, number, snapshot),
+            together.submit(page, paths.series_directory(module, number), partial(pages.series, module, number)),
             together.submit(
-                page, paths.series_directory(module, number), lambda all_: pages.series(module, number, all_)
-            ),
-            together.submit(
-                page, paths.module_directory(module), lambda all_: pages.module(module, all_, has_keyring=has_keyring())
+                page,
+                paths.module_directory(module),
+                lambda all_, more: pages.module(module, all_, more, has_keyring=has_keyring()),
             ),
         ]
     for step in steps:
@@ -109,23 +122,22 @@ def _keyring(
     return has_keyring, ring
 
 
-def _grown(module: str, before: bytes | None, snapshot: Sequence[Indexed], *, has_keyring: bool) -> bytes:
-    """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has."""
+def refuse_to_shrink(module: str, before: bytes | None, snapshot: Sequence[Indexed]) -> None:
+    """Raise IndexWouldShrink if a cache.json of *snapshot* would lack what the one *before* has."""
     known = {str(release.name.version) for release in snapshot}
     missing = set(cache_json.versions(module, before)) - known if before is not None else set()
     if missing:
         raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
-    return cache_json.write(module, snapshot, has_keyring=has_keyring)
 
 
-def _write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:
+def write_latest(store: ReleaseStore, module: str, number: str, snapshot: Snapshot) -> None:
     """Leave one LATEST-IS in the series, the highest: add it first, then remove the lower ones.
 
     Only lower ones are ever removed, and the listing is read anew after the own one was added,
     so that of two writers at once the one with the higher version prevails.
     """
     prefix = f"{paths.series_directory(module, number)}/{paths.LATEST}"
-    mine = [release.name for release in snapshot() if release.name.version.series == number]
+    mine = [release.name for release in snapshot() if release.name.series == number]
     latest = max(mine, key=lambda name: name.version)
     store.add(paths.latest_key(latest), pages.latest(latest))
     there = [Version(key.removeprefix(prefix)) for key in store.keys(prefix)]

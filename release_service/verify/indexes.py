@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from release_service import paths
-from release_service.db import Transactions, follow_ups, releases, signing_keys
+from release_service.db import Transactions, follow_ups, imported, releases, signing_keys
 from release_service.index import tree
 from release_service.index import write as index
 from release_service.signing import Moment
@@ -34,7 +34,7 @@ def _verify(transactions: Transactions, store: ReleaseStore, module: str | None,
     """Compare the indexes of *module*, or those of the archive."""
     for _ in range(LOOKS):
         alternatives = _archive(transactions, store) if module is None else _module(transactions, module, moment)
-        findings = compare(store, alternatives, lambda _: Kind.WRONG_INDEX)
+        findings = compare(store, alternatives, _kind)
         pending = ""
         if not findings:
             break
@@ -46,6 +46,11 @@ def _verify(transactions: Transactions, store: ReleaseStore, module: str | None,
                 break
     objects = len([content for content in alternatives[0].values() if content])
     return Verified(objects, size(alternatives[0]), findings, pending=pending)
+
+
+def _kind(key: str) -> Kind:
+    """Say what wrong bytes under *key* are: what belongs to no release, but came with an old tree, is looked at here."""
+    return Kind.WRONG_INDEX if paths.is_mutable(key) else Kind.WRONG_BYTES
 
 
 def _archive(transactions: Transactions, store: ReleaseStore) -> list[Expected]:
@@ -61,12 +66,17 @@ def _module(transactions: Transactions, module: str, moment: Moment) -> list[Exp
     """Return what may be there.  A keyring depends on the time: it may be the one of when it was last written."""
     with transactions.read() as session:
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
+        brought = imported.others(session, module)
         kept = follow_ups.last_kept(session, follow_ups.INDEX, module)
         times = [moment.now, kept.kept_at or moment.now, kept.promised_at] if kept else [moment.now]
         cooling = moment.rules.cooling
         rings = dict.fromkeys(signing_keys.keyring(session, module, at, cooling).encode("ascii") for at in times)
-    none: Expected = {paths.keyring_key(module): None}
+    others = [index.other(row) for row in brought]
+    none: Expected = {
+        paths.keyring_key(module): None,
+        **{paths.module_key(module, row.path): Content(row.size, row.sha256) for row in brought},
+    }
     return [
-        {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring).items()}}
+        {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring, others).items()}}
         for ring in rings
     ]

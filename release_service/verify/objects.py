@@ -49,8 +49,10 @@ def _verify(transactions: Transactions, store: ReleaseStore, release: Release) -
     name = releases.tarball_name(release)
     tarball = paths.tarball_key(name)
 
+    received = {tarball, *_imported(release)}
+
     def kind(key: str) -> Kind:
-        return Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT
+        return Kind.WRONG_BYTES if key in received else Kind.WRONG_CONTENT
 
     alternatives = [_expected(release)]
     findings = compare(store, alternatives, kind)
@@ -74,7 +76,14 @@ def _untold(release: Release) -> Expected:
 
 
 def _expected(release: Release) -> Expected:
-    expected = {paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)}
+    expected: dict[str, Content | None] = {paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)}
+    expected |= _imported(release)
     for step in documents.beside(release):
         expected |= {key: Content.of(document) for key, document in step.items()}
     return expected
+
+
+def _imported(release: Release) -> Expected:
+    """Return what an old tree has brought beside the tarball."""
+    module = release.module.name
+    return {paths.module_key(module, file.path): Content(file.size, file.sha256) for file in release.imported}
