@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from release_service import log
-from release_service.cli import audit, modules, switch, verify
+from release_service.cli import audit, importing, modules, switch, verify
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
 from release_service.errors import Unavailable
@@ -26,6 +26,7 @@ app.add_typer(modules.app, name="modules")
 app.add_typer(audit.app, name="audit")
 app.add_typer(switch.app, name="switch")
 app.command("verify")(verify.command)
+app.command("import")(importing.command)
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
-from release_service.db.tables import ImportedFile, Module, ModuleImport
+from release_service.db.tables import ImportedFile, Module, ModuleImport, Release
 
 
 def others(session: Session, module: str) -> Sequence[ImportedFile]:
@@ -42,6 +42,12 @@ def has_below(session: Session, module: str, directory: str) -> bool:
 def of_module(session: Session, module_id: int) -> Sequence[ImportedFile]:
     """Return all files of the module that an old tree has brought, the releases' tarballs aside."""
     return session.scalars(select(ImportedFile).where(ImportedFile.module_id == module_id)).all()
+
+
+def releases_of(session: Session, module_id: int) -> Sequence[Release]:
+    """Return all releases of the module, those that are only claimed, too."""
+    rows = select(Release).where(Release.module_id == module_id).options(joinedload(Release.module))
+    return session.scalars(rows).all()
 
 
 def begin(session: Session, module_id: int, now: datetime) -> None:

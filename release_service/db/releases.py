@@ -186,12 +186,17 @@ def claim(  # noqa: PLR0913 - everything that the row fixes
 
 def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
     """Let these bytes have no second name: of two that claim them at once, the later one waits here, then sees."""
+    note_digest(session, sha256)
+    refuse_second_name(session, name, sha256)
+
+
+def note_digest(session: Session, sha256: str) -> None:
+    """Note that a release has these bytes; those of an old tree may have two names already."""
     try:
         with session.begin_nested():
             session.add(ClaimedDigest(sha256=sha256))
     except IntegrityError:
-        pass  # claimed before: see under which name
-    refuse_second_name(session, name, sha256)
+        pass  # noted before
 
 
 def publish(session: Session, release: Release, now: datetime) -> bool:
@@ -275,7 +280,10 @@ def published_names(session: Session, modules: Collection[str]) -> list[TarballN
         .join(Module)
         .where(Module.name.in_(modules), Release.published_at.is_not(None))
     )
-    names = [TarballName(module, Version.parse_imported(version), *rest) for module, version, *rest in rows]
+    names = [
+        TarballName(module, Version.parse_imported(version), compression, directory)
+        for module, version, compression, directory in rows
+    ]
     return sorted(names, key=lambda name: (name.module, name.version))
 
 

@@ -13,6 +13,7 @@ from release_service.errors.outages import (
     IndexWouldShrink,
     IssuerUnavailable,
     OutOfSpace,
+    SourceUnavailable,
     StoreUnavailable,
     SwitchedOff,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "SignatureRequired",
     "SigningKeyNotUsable",
     "SigningKeyWaits",
+    "SourceUnavailable",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",

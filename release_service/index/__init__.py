@@ -47,7 +47,11 @@ def directories(releases: Sequence[Indexed], others: Iterable[Other]) -> list[st
     """Return all directories below the module's that have an index."""
     found: dict[str, None] = {}
     for directory in (
-        *(directory for release in releases for directory in (release.name.series, *map(parent, release.places.values()))),
+        *(
+            directory
+            for release in releases
+            for directory in (release.name.series, *map(parent, release.places.values()))
+        ),
         *(parent(other.path) for other in others),
     ):
         above = directory.split("/") if directory else []

@@ -22,9 +22,7 @@ def archive(modules: Iterable[str]) -> bytes:
     return html.write("Sources", "The modules that GNOME releases.", entries, is_top=True)
 
 
-def module(
-    name: str, releases: Sequence[Indexed], others: Sequence[Other] = (), *, has_keyring: bool = False
-) -> bytes:
+def module(name: str, releases: Sequence[Indexed], others: Sequence[Other] = (), *, has_keyring: bool = False) -> bytes:
     """Return the index of a module: its series, the newest first, then cache.json, the keyring, and other files."""
     entries = [*_directories("", releases, others), html.Entry(paths.CACHE_JSON)]
     entries += [html.Entry(f"{name}{paths.KEYRING}")] if has_keyring else []

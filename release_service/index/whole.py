@@ -27,7 +27,6 @@ def write_whole_module(
 
     Raises IndexWouldShrink before anything is written; StoreUnavailable, DatabaseUnavailable.
     """
-
     cache_key = paths.cache_key(module)
 
     def now_() -> tuple[list[Indexed], Documents]:

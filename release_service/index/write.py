@@ -31,7 +31,7 @@ def indexed(release: Release) -> Indexed:
     files: dict[str, int | None] = {f"tar.{name.compression}": release.size, _RELEASE_JSON: None}
     if not releases.is_imported(release):
         files["sha256sum"] = None
-    files |= {file.ext: file.size for file in (*release.files, *release.imported)}
+    files |= {file.ext: file.size for file in release.files} | {file.ext: file.size for file in release.imported}
     if release.signature is not None and release.signature.published_at is not None:
         files[paths.signature_ext(name)] = len(release.signature.text)
     return Indexed(name, release.published_at.date(), files, {file.ext: file.path for file in release.imported})

@@ -61,8 +61,8 @@ def _explained(transactions: Transactions, keys: Collection[str]) -> set[str]:
     explained |= {paths.module_key(module, path) for module, path in brought}
     for module, of_module in itertools.groupby(names, key=lambda name: name.module):
         explained |= _index_keys(module, of_module, others.pop(module, []))
-    for module, rows in others.items():
-        explained |= _index_keys(module, (), rows)
+    for module, files_alone in others.items():
+        explained |= _index_keys(module, (), files_alone)
     return explained | {key for key in keys if key not in explained and _is_index_of_files(transactions, key)}
 
 

@@ -49,7 +49,7 @@ def _verify(transactions: Transactions, store: ReleaseStore, module: str | None,
 
 
 def _kind(key: str) -> Kind:
-    """Say what wrong bytes under *key* are: what belongs to no release, but came with an old tree, is looked at here."""
+    """Say what wrong bytes under *key* are: files of an old tree that belong to no release are looked at here, too."""
     return Kind.WRONG_INDEX if paths.is_mutable(key) else Kind.WRONG_BYTES
 
 

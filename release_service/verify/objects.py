@@ -76,7 +76,9 @@ def _untold(release: Release) -> Expected:
 
 
 def _expected(release: Release) -> Expected:
-    expected: dict[str, Content | None] = {paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)}
+    expected: dict[str, Content | None] = {
+        paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)
+    }
     expected |= _imported(release)
     for step in documents.beside(release):
         expected |= {key: Content.of(document) for key, document in step.items()}
