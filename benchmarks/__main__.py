@@ -1,13 +1,14 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [inspect] [signatures]`` measures only those.
+``python -m benchmarks [uploads] [memory] [growth] [audit] [verify] [import] [inspect] [signatures]`` measures only
+those.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import audit, growth, inspections, memory, signatures, uploads, verify
+from benchmarks import audit, growth, imports, inspections, memory, signatures, uploads, verify
 from benchmarks.places import places
 
 _PARTS = {
@@ -16,6 +17,7 @@ _PARTS = {
     "growth": growth.measure,
     "audit": audit.measure,
     "verify": verify.measure,
+    "import": imports.measure,
 }
 # What needs no service.
 _ALONE = {"inspect": inspections.measure, "signatures": signatures.measure}

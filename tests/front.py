@@ -17,6 +17,7 @@ import httpx2
 import components
 from release_service.demo.gitlab import StandInGitLab
 
+_LONGEST_RUN_S = 300
 _VCL = Path(__file__).with_name("front.vcl.in")
 
 
@@ -146,7 +147,13 @@ def client_environment(home: Path) -> dict[str, str]:
 def run(command: Sequence[str | Path], home: Path, *, exits: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a reader's program in *home*; a failure says what it printed."""
     done = subprocess.run(
-        command, cwd=home, env=client_environment(home), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=home,
+        env=client_environment(home),
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_RUN_S,
+        check=False,
     )
     assert done.returncode == exits, f"{command[0]} exits {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
