@@ -44,7 +44,11 @@ def test_the_names_say_what_the_old_cache_json_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("exts", "chosen"),
-    [(["tar.bz2", "tar.gz", "tar.xz"], "tar.xz"), (["tar.bz2", "tar.gz"], "tar.gz"), (["tar.Z", "tar.bz2"], "tar.bz2")],
+    [
+        (["tar.bz2", "tar.gz", "tar.xz"], "tar.xz"),
+        (["tar.bz2", "tar.gz"], "tar.gz"),
+        (["tar.lzma", "tar.bz2"], "tar.bz2"),
+    ],
 )
 def test_of_several_tarballs_the_one_that_can_be_read_best_is_the_releases(exts: list[str], chosen: str) -> None:
     found = old_index.read("m", [f"1.0/m-1.0.{ext}" for ext in exts], None)
