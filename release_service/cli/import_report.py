@@ -1,6 +1,7 @@
 """The report of `release-service import`, as lines or JSON: problems as they are found, then the sum."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
@@ -34,6 +35,13 @@ class Total:
         self.as_before += outcome.as_before
         self.problems.update(problem.kind.value for problem in outcome.problems)
 
+    def __str__(self) -> str:
+        """Return the line that says how far it is."""
+        return (
+            f"{self.modules} modules: {self.releases} releases, {self.files} files, {self.bytes / 1e6:.1f} MB are new; "
+            f"{self.as_before} files are as before"
+        )
+
 
 class Report(Protocol):
     """What is printed: each problem as it is found, so that a long report takes no memory."""
@@ -47,6 +55,12 @@ class Report(Protocol):
         ...
 
 
+def show(total: Total) -> None:
+    """Show on a terminal's standard error how far it is, until something else is printed; nothing elsewhere."""
+    if sys.stderr.isatty():
+        typer.echo(f"\r\x1b[K{total}\r", err=True, nl=False)
+
+
 class Lines:
     """A line a problem, then what was brought, and how many problems of which kind there are."""
 
@@ -58,10 +72,7 @@ class Lines:
 
     def end(self, total: Total) -> None:
         """Print the sum."""
-        typer.echo(
-            f"\n{total.modules} modules: {total.releases} releases, {total.files} files, {total.bytes / 1e6:.1f} MB "
-            f"are new; {total.as_before} files are as before{'' if total.is_complete else '; NOT COMPLETE'}"
-        )
+        typer.echo(f"\n{total}{'' if total.is_complete else '; NOT COMPLETE'}")
         for kind, meaning in MEANINGS.items():
             if count := total.problems[kind.value]:
                 typer.echo(f"{count:>7}  {kind.value.replace('_', ' '):<20} {meaning}")

@@ -10,7 +10,7 @@ import typer
 from release_service.archive.inspector import Inspector
 from release_service.authorize.stewards import shell_user
 from release_service.cli.database import login, service
-from release_service.cli.import_report import Json, Lines, Report, Total
+from release_service.cli.import_report import Json, Lines, Report, Total, show
 from release_service.importing import Importer
 from release_service.importing.directory import Directory
 from release_service.importing.source import Source
@@ -45,6 +45,7 @@ def command(
             for outcome in importer.examine() if report_only else importer.bring():
                 total.add(outcome)
                 report.outcome(outcome)
+                show(total)
             total.is_complete = True
         finally:
             report.end(total)

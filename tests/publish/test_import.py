@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import update
 
 import old_tree
 from builders import a_tarball
@@ -24,6 +25,7 @@ from old_tree import OldModule
 from release_service import audit, verify
 from release_service.archive.inspector import Inspector
 from release_service.authorize.stewards import shell_user
+from release_service.db.tables import AuditRow
 from release_service.demo.gitlab import StandInGitLab
 from release_service.errors import SourceUnavailable, StoreUnavailable
 from release_service.importing import Importer, Outcome
@@ -236,6 +238,15 @@ def test_a_flipped_byte_of_what_was_imported_is_found(local: Uploads, tmp_path: 
     assert found(local) == {("wrong_bytes", key) for key in keys}
 
 
+def test_a_checksum_file_that_no_old_tree_had_is_foreign(local: Uploads, tmp_path: Path) -> None:
+    """The service makes none for a release that it has not published."""
+    old_tree.good_tree(tmp_path / "old")
+    bring(local, tmp_path / "old")
+    stray = "sources/evolution-data-server/0.0/evolution-data-server-0.0.7.sha256sum"
+    local.parts.service.store.add(stray, b"")
+    assert found(local) == {("foreign", stray)}
+
+
 def test_an_import_that_fails_at_any_write_is_finished_by_the_next_run(
     environment_of: Callable[[str], Environment], gitlab: StandInGitLab, tmp_path: Path
 ) -> None:
@@ -346,6 +357,22 @@ def test_an_imported_version_is_never_replaced_and_the_same_bytes_are_the_same(l
     assert local.post("hello-47.0.tar.xz", same).status_code == 200
     assert local.post("hello-47.0.tar.xz", a_tarball("hello-47.0.tar.xz", salt="2")).status_code == 409
     assert local.read("sources/hello/47/hello-47.0.tar.xz") == same
+
+
+def test_the_audit_knows_releases_that_are_younger_than_itself_and_were_imported(
+    local: Uploads, tmp_path: Path
+) -> None:
+    """The old service has published since this one was set up."""
+    old = OldModule("hello")
+    old_tree.of_2015(old, "47.0", "47")
+    old_tree.write(tmp_path / "old", [old])
+    later = local.parts.service.now() + timedelta(seconds=5)
+    os.utime(tmp_path / "old/sources/hello/47/hello-47.0.tar.xz", (later.timestamp(), later.timestamp()))
+    bring(local, tmp_path / "old")
+    assert audit.verify(local.parts.service.transactions).findings == []
+    with local.parts.service.transactions.begin() as session:
+        session.execute(update(AuditRow).where(AuditRow.module == "hello").values(module="other"))
+    assert "no row tells of the release hello 47.0" in audit.verify(local.parts.service.transactions).findings
 
 
 def test_what_was_published_here_before_stays(local: Uploads, tmp_path: Path) -> None:
