@@ -86,7 +86,7 @@ class Website:
 
     def _named(self, module: str) -> Iterator[str]:
         """Yield what cache.json names; whether it is in order is looked at elsewhere."""
-        with contextlib.suppress(ValueError, LookupError, AttributeError, TypeError):
+        with contextlib.suppress(ValueError, LookupError, AttributeError, TypeError, RecursionError):
             _, files, _, others = json.loads(self._get(f"{module}/{CACHE_JSON}") or b"")
             yield CACHE_JSON
             for exts in files[module].values():

@@ -403,11 +403,3 @@ def test_the_command_says_what_is_wrong_and_exits_1(
     assert "mismatch: gtk+/2.24/gtk+-2.24.1.tar.bz2: 2.24/gtk+-2.24.1.sha256sum says sha256" in done.stdout
     for kind in {kind for kind, _ in mistakes}:
         assert f" {kind.replace('_', ' ')} " in done.stdout
-    nowhere = subprocess.run(
-        [*program[:2], str(tmp_path)],
-        env=os.environ | environment_of("embedded"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (nowhere.returncode, nowhere.stderr.splitlines()[-1][:33]) == (4, "The tree to import cannot be read")
