@@ -14,6 +14,7 @@ from release_service.errors.outages import (
     IndexWouldShrink,
     IssuerUnavailable,
     OutOfSpace,
+    SourceUnavailable,
     StoreUnavailable,
     SwitchedOff,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "SignatureRequired",
     "SigningKeyNotUsable",
     "SigningKeyWaits",
+    "SourceUnavailable",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",
