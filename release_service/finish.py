@@ -35,6 +35,8 @@ def finish_release(service: Service, release: Release) -> None:
             raise AlreadyStored(paths.tarball_key(name))
         with service.transactions.begin() as session:
             claim = audit.claimant(session, release, name.module)
+            if claim is None:
+                raise NotYet(f"Nobody knows who has claimed {name}: the same bytes again finish it.")
             public = {key: value for key, value in release.proof.items() if key not in {"kind", "issuer"}}
             by = Uploader(claim.proof, claim.issuer, claim.subject, claim.login, "", public)
             limits.refuse_switched_off(session, service.limits, "uploads", limits.switch_of(by))

@@ -3,7 +3,7 @@
 Who makes a promise tries first (`keep`); what it leaves open, and what has to wait, a worker takes (`keep_one`).
 The order, of one module's promises::
 
-    index    the CDN forgets that the new files are missing, then the indexes are written, cache.json last
+    index    the CDN forgets that the new files are missing, whoever's, then the indexes are written, cache.json last
     purge    the CDN forgets the old indexes; again a few seconds later, for what was on its way to it
     visible  index and files are read through the CDN, as readers do; mail waits for this
 
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from release_service import beside, checksum, documents, paths, quarantine
 from release_service.cdn import Front, Purges
-from release_service.db import Transactions, follow_ups, releases
+from release_service.db import Transactions, follow_ups, releases, signatures
 from release_service.db.follow_ups import ARCHIVE_INDEX, INDEX, PURGE, PURGE_AGAIN, QUARANTINE, VISIBLE
 from release_service.db.tables import FollowUp, Release
 from release_service.errors import CdnUnavailable
@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 # What was on its way to the CDN, or between two of its layers, when it was purged, has arrived by then.
 _AGAIN = timedelta(seconds=5)
+# The CDN believes for seconds that a file is missing; clocks of replicas may differ by as many.
+_NEW = timedelta(minutes=1)
 _INDEXES = {INDEX, ARCHIVE_INDEX}
 
 
@@ -105,13 +107,13 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
     """Write each index once, however often it was promised, and promise what follows from that."""
     of_modules = [one.release for one in promised if one.kind == INDEX]
     for release in {one.id: one for one in of_modules}.values():
-        _let_be_found(keeper, release)
         if documents.told_later(release):
             beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
     by_pages = {_pages(release): release for release in of_modules}
     for release in by_pages.values():
         name = releases.tarball_name(release)
-        index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
+        moment = keeper.now(), keeper.cooling
+        index.write_module(keeper.store, keeper.transactions, name, *moment, let_be_found=finder(keeper))
     if any(one.kind == ARCHIVE_INDEX for one in promised):
         index.write_archive(keeper.store, keeper.transactions)
     with keeper.transactions.begin() as session:
@@ -141,20 +143,50 @@ def _promise_looks(keeper: Keeper, session: Session, written: Iterable[Release])
             follow_ups.visible(session, release.id, keeper.now())
 
 
+def finder(keeper: Keeper) -> Callable[[Iterable[Release]], None]:
+    """Return what lets each release be found, once, before it is named."""
+    found: set[int] = set()
+
+    def let_be_found(named: Iterable[Release]) -> None:
+        for release in named:
+            if release.id not in found:
+                _let_be_found(keeper, release)
+                found.add(release.id)
+
+    return let_be_found
+
+
 def _let_be_found(keeper: Keeper, release: Release) -> None:
-    """Let the CDN forget that the release's files are missing, before an index names them (invariant I1).
+    """Let the CDN forget that new files of the release are missing, before an index names them (invariant I1).
 
     They are in the store since before they were published: so if it cannot be told, it is waited until it has
     forgotten by itself.
     """
-    if keeper.purges is None or release.visible_at is not None or release.published_at is None:
+    new, since = _new_files(release, keeper.now())
+    if keeper.purges is None or since is None:
         return
     try:
-        keeper.purges.purge_paths(sorted(documents.keys(release)))
+        keeper.purges.purge_paths(sorted(new))
     except CdnUnavailable as outage:
         log.warning("missing_files_not_purged", detail=outage.detail)
-        since = (keeper.now() - release.published_at).total_seconds()
-        keeper.sleep(min(max(keeper.missing_ttl_s - since, 0), keeper.missing_ttl_s))
+        passed = (keeper.now() - since).total_seconds()
+        keeper.sleep(min(max(keeper.missing_ttl_s - passed, 0), keeper.missing_ttl_s))
+
+
+def _new_files(release: Release, now: datetime) -> tuple[set[str], datetime | None]:
+    """Return the files that readers may have asked for too early, and since when they are public: all, or a signature.
+
+    A signature that was added to a visible release is new for a while, too.
+    """
+    if release.quarantined_at is not None:
+        return set(), None
+    if release.visible_at is None:
+        return documents.keys(release), release.published_at
+    signature = signatures.published(release)
+    if signature is None or signature.published_at is None or now - signature.published_at > _NEW:
+        return set(), None
+    name = releases.tarball_name(release)
+    return {paths.release_key(name, paths.signature_ext(name))}, signature.published_at
 
 
 def _purge(keeper: Keeper, release: Release) -> None:
@@ -171,7 +203,8 @@ def _withdraw(keeper: Keeper, release: Release) -> None:
     """Take a quarantined release's files from readers, once no index names them, also none that the CDN has kept."""
     name = releases.tarball_name(release)
     beside.tell(keeper.store, keeper.transactions, name)
-    index.write_module(keeper.store, keeper.transactions, name, keeper.now(), keeper.cooling)
+    moment = keeper.now(), keeper.cooling
+    index.write_module(keeper.store, keeper.transactions, name, *moment, let_be_found=finder(keeper))
     _purge(keeper, release)
     quarantine.remove_files(keeper.store, release)
     _purge(keeper, release)

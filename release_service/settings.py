@@ -42,11 +42,18 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(default="sqlite:///var/release-service.db", description="SQLAlchemy URL")
+    database_timeout_s: Count = Field(
+        default=30, description="How long PostgreSQL may work on a statement; it may be silent for 5 s more"
+    )
     store_url: str = Field(default="file:var/tree", description="`file:DIR` or `s3://BUCKET`")
     s3_endpoint_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("RELEASE_SERVICE_S3_ENDPOINT_URL", "S3_ENDPOINT_URL"),
         description="An S3 server other than AWS",
+    )
+    s3_timeout_s: Seconds = Field(
+        default=10,
+        description="How long S3 may be silent before it is asked again, twice; thrice as long for a tarball",
     )
     staging_dir: Path | None = Field(
         default=None,

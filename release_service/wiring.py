@@ -79,7 +79,7 @@ def build_service(settings: Settings) -> Service:
         settings.signatures,
     )
     return Service(
-        transactions=Transactions(connect(settings.database_url)),
+        transactions=Transactions(connect(settings.database_url, settings.database_timeout_s)),
         store=_store(settings),
         staging=settings.staging,
         policy=policy,
@@ -137,4 +137,4 @@ def _keys(settings: Settings, issuer: str) -> IssuerKeys:
 def _store(settings: Settings) -> ReleaseStore:
     if settings.tree is not None:
         return LocalStore(settings.tree)
-    return S3Store(settings.bucket, settings.s3_endpoint_url)
+    return S3Store(settings.bucket, settings.s3_endpoint_url, timeout_s=settings.s3_timeout_s)

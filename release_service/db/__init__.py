@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
+from release_service.db import deadline
 from release_service.errors import DatabaseUnavailable
 
 _LOCK_WAIT_S = 30
@@ -29,22 +30,26 @@ _POSTGRESQL = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "options": "-c statement_timeout=30s -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s",
 }
+STATEMENT_S = 30
+_ANSWER_S = 5  # so much later the server's own word, that it took too long, must have come
 
 
-def connect(url: str) -> Engine:
-    """Return an engine for *url*; no connection is made yet."""
+def connect(url: str, statement_s: float = STATEMENT_S) -> Engine:
+    """Return an engine for *url*; no connection is made yet.  PostgreSQL may work *statement_s* on a statement."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(
+        limits = f"-c statement_timeout={statement_s:.0f}s -c lock_timeout={statement_s * 2 / 3:.0f}s"
+        engine = create_engine(
             parsed,
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
-            connect_args=_POSTGRESQL,
+            connect_args=_POSTGRESQL | {"options": f"{limits} -c idle_in_transaction_session_timeout=60s"},
             hide_parameters=True,  # an error's text must not hold what a person's row holds
         )
+        deadline.bound(engine, statement_s + _ANSWER_S)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_S}, hide_parameters=True)

@@ -76,11 +76,11 @@ def record(session: Session, act: Act, verdict: str, code: str, now: datetime, *
     session.add(AuditPending(audit_id=row.id))
 
 
-def claimant(session: Session, release: Release, module: str) -> AuditRow:
-    """Return the row of the last claim of *release*: who has sent it."""
+def claimant(session: Session, release: Release, module: str) -> AuditRow | None:
+    """Return the row of the last claim of *release*: who has sent it; None if that was before claims had rows."""
     theirs = AuditRow.module == module, AuditRow.version == release.version, AuditRow.sha256 == release.sha256
     claims = select(AuditRow).where(*theirs, AuditRow.act == "upload", AuditRow.code == CLAIMED)
-    return session.scalars(claims.order_by(AuditRow.id.desc()).limit(1)).one()
+    return session.scalar(claims.order_by(AuditRow.id.desc()).limit(1))
 
 
 def link(session: Session) -> int:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.orm import Session
 
-from release_service.db.tables import Mail, Person, Release
+from release_service.db.follow_ups import INDEX
+from release_service.db.tables import FollowUp, Mail, Person, Release
 
 # From ten seconds to an hour, for a day and a half; then a person has to look.
 MOST_TRIES = 40
@@ -41,17 +42,19 @@ def promise(
 
 
 def take_due(session: Session, now: datetime) -> tuple[Mail, Person] | None:
-    """Return a mail that is due and its recipient, held against other senders for two minutes."""
+    """Return a mail that is due and its recipient, held against other senders for two minutes.
+
+    What tells of a release waits until that is visible, and until its indexes are written: a signature may be new.
+    """
+    is_visible = exists().where(Release.id == Mail.release_id, Release.visible_at.is_not(None))
+    is_unwritten = exists().where(
+        FollowUp.release_id == Mail.release_id, FollowUp.kind == INDEX, FollowUp.kept_at.is_(None)
+    )
     due = (
         select(Mail, Person)
         .join(Person)
         .where(Mail.sent_at.is_(None), Mail.due_at <= now, Mail.tries < MOST_TRIES, Person.email != "")
-        .where(
-            or_(
-                Mail.release_id.is_(None),
-                exists().where(Release.id == Mail.release_id, Release.visible_at.is_not(None)),
-            )
-        )
+        .where(or_(Mail.release_id.is_(None), is_visible & ~is_unwritten))
         .order_by(Mail.due_at)
         .limit(1)
         .with_for_update(skip_locked=True, of=Mail)

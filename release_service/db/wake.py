@@ -8,7 +8,10 @@ import psycopg
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from release_service.db.deadline import BoundedConnection
+
 _CHANNEL = "follow_ups"
+_LONGEST_S = 5
 
 
 def call(session: Session) -> None:
@@ -23,7 +26,7 @@ class Waiter:
     def __init__(self, engine: Engine, wait: Callable[[float], object] = time.sleep) -> None:
         """Listen at the database of *engine*; *wait* waits where nobody calls."""
         self._engine, self._wait = engine, wait
-        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._connection: BoundedConnection | None = None
 
     def wait(self, longest_s: float) -> None:
         """Return when the workers are called, or after *longest_s* seconds: also when the database does not answer."""
@@ -37,10 +40,11 @@ class Waiter:
             self.close()
             self._wait(longest_s)
 
-    def _listening(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _listening(self) -> BoundedConnection:
         if self._connection is None:
             url = self._engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-            self._connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+            self._connection = BoundedConnection.connect(url, autocommit=True, connect_timeout=_LONGEST_S)
+            self._connection.longest_s = _LONGEST_S
             self._connection.execute(f"LISTEN {_CHANNEL}")
         return self._connection
 

@@ -15,6 +15,7 @@ from release_service.errors.outages import (
     IssuerUnavailable,
     OutOfSpace,
     SourceUnavailable,
+    Stopping,
     StoreUnavailable,
     SwitchedOff,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "SigningKeyNotUsable",
     "SigningKeyWaits",
     "SourceUnavailable",
+    "Stopping",
     "StoreUnavailable",
     "SwitchedOff",
     "TagMoved",

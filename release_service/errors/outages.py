@@ -4,9 +4,11 @@ from release_service.errors.base import Unavailable
 
 
 class OutOfSpace(Unavailable):
-    """The disk that tarballs are received on is full."""
+    """The disk that tarballs are received on, or the tree's, is full."""
 
     code = "out_of_space"
+    title = "The release service has no room left now"
+    remedy = "Nothing is lost: send the same bytes again later; an administrator has to make room."
 
 
 class IssuerUnavailable(Unavailable):
@@ -26,6 +28,17 @@ class SwitchedOff(Unavailable):
     def __init__(self, detail: str) -> None:
         """Say in *detail* what is switched off, and why."""
         super().__init__(detail, retry_after_s=600)
+
+
+class Stopping(Unavailable):
+    """The replica was told to stop while it was at it."""
+
+    code = "stopping"
+    title = "The release service restarts now"
+
+    def __init__(self, detail: str) -> None:
+        """Say in *detail* what was cut short."""
+        super().__init__(detail, retry_after_s=5)
 
 
 class StoreUnavailable(Unavailable):

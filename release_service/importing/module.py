@@ -23,6 +23,7 @@ from release_service.importing.source import Listing, Source, Unreadable
 from release_service.importing.sums import Claims, is_sums
 from release_service.index.write import write_all
 from release_service.paths import CACHE_JSON
+from release_service.promises import finder
 from release_service.publish import Service
 from release_service.tarball import TarballName, parse_module
 
@@ -88,7 +89,8 @@ def _finish(tools: Tools, name: str, versions: set[str] | None) -> None:
             if releases.is_imported(row) and (versions is None or row.version in versions)
         ]
     list(tools.files.map(partial(beside.tell, service.store, service.transactions), told))
-    write_all(service.store, service.transactions, name, service.now(), service.signing.cooling)
+    moment = service.now(), service.signing.cooling
+    write_all(service.store, service.transactions, name, *moment, let_be_found=finder(service.keeper()))
     with service.transactions.begin() as session:
         module = modules.find(session, name)
         assert module is not None, name  # noqa: S101 - it was committed above, or earlier

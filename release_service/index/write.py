@@ -23,6 +23,8 @@ _RELEASE_JSON = "release.json"
 _TRIES = 50
 _AT_ONCE = 4
 
+Found = Callable[[Iterable[Release]], None]
+
 
 def indexed(release: Release) -> Indexed:
     """Return what the indexes show of a published row; a quarantined one is among them, so that it may vanish."""
@@ -45,27 +47,40 @@ def other(row: ImportedFile) -> Other:
 
 
 def write_module(
-    store: ReleaseStore, transactions: Transactions, name: TarballName, now: datetime, cooling: timedelta
+    store: ReleaseStore,
+    transactions: Transactions,
+    name: TarballName,
+    now: datetime,
+    cooling: timedelta,
+    *,
+    let_be_found: Found,
 ) -> None:
     """Write the indexes that *name*'s release appears in: LATEST-IS, its series, its module, cache.json.
 
     Before them the module's keyring, as it is *now*: files first, indexes last.  A maintainer whom no administrator
-    has named is in it when they have been one for *cooling*.
+    has named is in it when they have been one for *cooling*.  Each release goes through *let_be_found* before it
+    is named: another one may have been published at this moment.
 
     Raises IndexWouldShrink before anything is written, if cache.json lists what the database
     does not know; StoreUnavailable, DatabaseUnavailable.
     """
-    _Writer(store, transactions, name.module, now, cooling).write(name)
+    _Writer(store, transactions, name.module, (now, cooling), let_be_found).write(name)
 
 
 def write_all(
-    store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+    store: ReleaseStore,
+    transactions: Transactions,
+    module: str,
+    now: datetime,
+    cooling: timedelta,
+    *,
+    let_be_found: Found,
 ) -> Sequence[str]:
     """Write the indexes of *module* with those of all its series; return the keys of what was not right before.
 
     (Raises: as `write_module`.)
     """
-    return _Writer(store, transactions, module, now, cooling).write()
+    return _Writer(store, transactions, module, (now, cooling), let_be_found).write()
 
 
 def write_archive(store: ReleaseStore, transactions: Transactions) -> Sequence[str]:
@@ -110,10 +125,15 @@ class _Writer:
     """Writes the indexes of one module, and keeps the keys of those that were not right before."""
 
     def __init__(
-        self, store: ReleaseStore, transactions: Transactions, module: str, now: datetime, cooling: timedelta
+        self,
+        store: ReleaseStore,
+        transactions: Transactions,
+        module: str,
+        at: tuple[datetime, timedelta],
+        let_be_found: Found,
     ) -> None:
         self._store, self._transactions, self._module = store, transactions, module
-        self._at = now, cooling
+        self._at, self._let_be_found = at, let_be_found
         self._written: list[str] = []
 
     def write(self, name: TarballName | None = None) -> Sequence[str]:
@@ -178,11 +198,11 @@ class _Writer:
 
     def _shown(self) -> _Shown:
         with self._transactions.read() as session:
-            return _Shown(
-                [indexed(row) for row in releases.published(session, self._module)],
-                [other(row) for row in imported.others(session, self._module)],
-                bool(signing_keys.published(session, self._module, *self._at)),
-            )
+            rows = releases.published(session, self._module)
+            others = [other(row) for row in imported.others(session, self._module)]
+            has_keyring = bool(signing_keys.published(session, self._module, *self._at))
+        self._let_be_found(rows)
+        return _Shown([indexed(row) for row in rows], others, has_keyring)
 
     def _has_keyring(self) -> bool:
         with self._transactions.read() as session:

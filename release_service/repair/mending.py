@@ -82,9 +82,7 @@ class Mender:
         return ""
 
     def claim(self, claim: Release) -> str:
-        """Publish what was claimed and stored by somebody who died."""
-        name = releases.tarball_name(claim)
-        self._note("claim_finished", name.module, name.version.text, claim.sha256)
+        """Publish what was claimed and stored by somebody who died, as their act."""
         try:
             finish_release(self.adopter.service, claim)
         except (NotYet, Refused, AlreadyStored, SwitchedOff) as trouble:

@@ -10,6 +10,7 @@ from release_service.db.tables import Release
 from release_service.errors import AlreadyStored, IndexWouldShrink, NotFound, shown
 from release_service.index import cache_json, tree
 from release_service.index import write as index
+from release_service.promises import finder
 from release_service.publish import Service
 from release_service.repair.listed import Listing, is_so
 from release_service.repair.record import says_more
@@ -76,7 +77,8 @@ def of(service: Service, module: str) -> Reindexed:
         if beside.tell(service.store, service.transactions, releases.tarball_name(release))
     ]
     now, cooling = service.now(), service.signing.cooling
-    written += index.write_all(service.store, service.transactions, module, now, cooling)
+    found = finder(service.keeper())
+    written += index.write_all(service.store, service.transactions, module, now, cooling, let_be_found=found)
     with service.transactions.read() as session:
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
         others = [index.other(row) for row in imported.others(session, module)]

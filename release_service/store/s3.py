@@ -26,7 +26,7 @@ from release_service.store import Document, Source, Staged, Stored
 from release_service.store.s3_reader import Reader, code, trusted
 
 _PIECE_BYTES = 1024 * 1024
-_TIMEOUT_S = 30.0
+_CONNECT_S = 5
 _URL_LIFETIME_S = 3600
 _TRIES = 3
 # An object that was sent in one piece, and is not encrypted with a key of KMS, has the MD5 of its bytes as its ETag.
@@ -39,8 +39,11 @@ _MISSING = {"NoSuchKey", "404", "NotFound"}
 class S3Store:
     """Keys are keys of *bucket*."""
 
-    def __init__(self, bucket: str, endpoint_url: str | None) -> None:
-        """Use *bucket* at *endpoint_url* (None: AWS); credentials and region as boto3 reads them."""
+    def __init__(self, bucket: str, endpoint_url: str | None, *, timeout_s: float = 10) -> None:
+        """Use *bucket* at *endpoint_url* (None: AWS); credentials and region as boto3 reads them.
+
+        A server that is silent for *timeout_s* is asked again, twice; it has thrice as long for a tarball, once.
+        """
         self._bucket = bucket
         self._s3 = boto3.client(
             "s3",
@@ -52,14 +55,14 @@ class S3Store:
                 # Checksums go as headers, when we say so; trailers leave their mark on other servers.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
-                connect_timeout=5,
-                read_timeout=_TIMEOUT_S,
-                retries={"total_max_attempts": 3, "mode": "standard"},
+                connect_timeout=min(timeout_s, _CONNECT_S),
+                read_timeout=timeout_s,
+                retries={"total_max_attempts": _TRIES, "mode": "standard"},
                 max_pool_connections=32,
             ),
         )
-        self._reader = Reader(self._s3, bucket, timeout_s=_TIMEOUT_S)
-        self._http = httpx2.Client(timeout=_TIMEOUT_S, trust_env=False, verify=trusted())
+        self._reader = Reader(self._s3, bucket, timeout_s=timeout_s)
+        self._http = httpx2.Client(timeout=timeout_s * _TRIES, trust_env=False, verify=trusted())
 
     @contextlib.contextmanager
     def stage(self, key: str, source: Source) -> Iterator[Staged]:
@@ -257,11 +260,16 @@ class _Upload:
             self._store.compare(self._key, self._source.sha256)
 
     def _is_new(self) -> bool:
-        """Wait for the PUT; send it again if it broke, for example because its gate opened too late for S3."""
+        """Wait for the PUT; send it again if it broke, for example because its gate opened too late for S3.
+
+        One that S3 is silent about is not sent again: the sender waits for an answer.
+        """
         attempt = self._first
         for _ in range(_TRIES - 1):
             try:
                 return attempt.result()
+            except httpx2.TimeoutException:
+                break
             except httpx2.HTTPError:
                 attempt = self._thread.submit(self._store.put, self._key, self._source, self._gate)
         try:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from release_service.errors import NotFound, Refused, Unavailable, shown
 from release_service.web import account, keys, modules, pages, questions, releases, sign_in, tree, upload, yanks
+from release_service.web.cut_short import CutShort
 from release_service.web.linger import LingeringClose
 from release_service.web.pages import answer_error
 from release_service.web.sessions import Cookies
@@ -44,6 +45,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_exception_handler(Refused, answer_error)
     app.add_exception_handler(Unavailable, answer_error)
     app.add_exception_handler(HTTPException, _answer_routing)
+    app.add_middleware(CutShort)
     app.add_middleware(LingeringClose)
     app.add_middleware(RequestId)
     return app

@@ -36,6 +36,7 @@ STATUS: dict[type[Exception], int] = {
     errors.SignatureRequired: 422,
     errors.TooManyRequests: 429,
     Unavailable: 503,
+    errors.OutOfSpace: 507,
 }
 
 

@@ -292,7 +292,7 @@ def test_an_answer_that_confirms_is_believed() -> None:
         ({"Retry-After": "soon"}, 30),
         ({}, 30),
     ],
-    ids=str,
+    ids=["seconds", "a date", "Fastly's own", "too long", "zero", "no number", "nothing"],
 )
 def test_fastlys_wish_to_wait_is_carried(headers: dict[str, str], wait_s: int) -> None:
     """In seconds, as a date, as Fastly's own header; never for longer than an hour."""

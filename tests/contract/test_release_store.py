@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 import components
 from conftest import KINDS
+from crash.store_model import ModelStore
 from release_service.errors import AlreadyStored, Changed, StoreUnavailable
 from release_service.store import ReleaseStore, Source, s3_signature
 from release_service.store.local import LocalStore
@@ -30,11 +31,13 @@ KEY = "sources/gtk+/4.18/gtk+-4.18.1.tar.xz"
 INDEX = "sources/gtk+/cache.json"
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, "the crash harness's model"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ReleaseStore]:
     """A store of each kind, empty."""
     if request.param == "embedded":
         made: ReleaseStore = LocalStore(tmp_path / "tree")
+    elif request.param != "production":
+        made = ModelStore()
     else:
         made = S3Store(request.getfixturevalue("bucket"), request.getfixturevalue("seaweedfs"))
     yield made

@@ -239,6 +239,18 @@ def test_workers_take_promises_of_different_modules_at_once(uploads: Uploads) ->
     assert (sorted(modules.values()), taken[2]) == (["glib", "gtk"], None)
 
 
+def test_a_claim_of_which_nobody_knows_whose_it_was_waits_for_its_sender(uploads: Uploads) -> None:
+    """A version that wrote down no claims has made it."""
+    died_after_storing(uploads)
+    with uploads.parts.service.transactions.begin() as session:
+        session.execute(update(AuditRow).where(AuditRow.code == "claimed").values(code="earlier"))
+    uploads.pass_by(timedelta(minutes=2))
+    work(uploads)
+    assert "Nobody knows who has claimed" in rows(uploads)[FINISH].trouble
+    assert not is_whole(uploads)
+    assert uploads.post(NAME, GOOD).status_code == 201
+
+
 def test_a_claim_from_before_there_were_promises_to_finish_is_finished_too(uploads: Uploads) -> None:
     died_after_storing(uploads)
     with uploads.parts.service.transactions.begin() as session:
