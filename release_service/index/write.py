@@ -213,15 +213,7 @@ class _Writer:
             return signing_keys.keyring(session, self._module, *self._at).encode("ascii")
 
     def _cache(self, shown: _Shown, before: bytes | None) -> bytes:
-        """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has.
-
-        What is yanked or quarantined may vanish, being among the rows (invariant I9); nothing else may.
-        """
-        known = {str(release.name.version) for release in shown.releases}
-        missing = set(cache_json.versions(self._module, before)) - known if before is not None else set()
-        if missing:
-            raise IndexWouldShrink(f"{self._module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
-        return cache_json.write(self._module, shown.releases, shown.others, has_keyring=shown.has_keyring)
+        return _grown(self._module, before, shown.releases, shown.others, has_keyring=shown.has_keyring)
 
     def _latest(self, number: str) -> None:
         """Leave one LATEST-IS in the series, of the newest version that is offered; none, if none is.
@@ -263,3 +255,17 @@ def _latest(name: TarballName, _before: bytes | None) -> bytes:
 
 def _of(number: str, names: Sequence[TarballName]) -> list[TarballName]:
     return [name for name in names if name.series == number]
+
+
+def _grown(
+    module: str, before: bytes | None, snapshot: Sequence[Indexed], others: Sequence[Other], *, has_keyring: bool
+) -> bytes:
+    """Return the new cache.json; raises IndexWouldShrink if it lacks what the old one has.
+
+    What is yanked or quarantined may vanish, being among the rows of *snapshot* (invariant I9); nothing else may.
+    """
+    known = {str(release.name.version) for release in snapshot}
+    missing = set(cache_json.versions(module, before)) - known if before is not None else set()
+    if missing:
+        raise IndexWouldShrink(f"{module}: {', '.join(sorted(missing)[:10])} would vanish from cache.json")
+    return cache_json.write(module, snapshot, others, has_keyring=has_keyring)
