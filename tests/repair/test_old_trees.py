@@ -143,6 +143,18 @@ def test_a_release_of_an_old_tree_that_lacks_a_file_is_not_adopted(local: Archiv
     assert "atk 1.2.1" not in local.facts()
 
 
+def test_a_release_of_an_old_tree_with_a_flipped_byte_beside_it_is_not_adopted(local: Archived) -> None:
+    key = "sources/atk/1.2/atk-1.2.1.tar.bz2"
+    content = local.uploads.read(key)
+    local.put(key, content[:-1] + bytes([content[-1] ^ 1]))
+    local.empty()
+    assert local.type(*OFF).returncode == 0
+    done = local.type("rebuild")
+    assert done.returncode == 1
+    assert f"{key} does not have SHA-256" in done.stdout + done.stderr
+    assert "atk 1.2.1" not in local.facts()
+
+
 def test_a_yanked_release_of_an_old_tree_is_not_offered_and_all_its_files_stay(local: Archived) -> None:
     assert offered(local) == ["1.2.0", "1.2.1"]
     yank(local.uploads.parts.service, operator("kim", "atk"), "1.2.1", Reason.parse("Wrong"))
