@@ -1,13 +1,14 @@
 """``make bench``: every figure of the performance claims, measured here and now.
 
-``python -m benchmarks uploads memory growth audit verify repair inspect signatures`` measures those that are named.
+``python -m benchmarks uploads memory growth audit verify repair import inspect signatures`` measures those that are
+named.
 """
 
 import argparse
 import os
 import time
 
-from benchmarks import audit, growth, inspections, memory, repair, signatures, uploads, verify
+from benchmarks import audit, growth, imports, inspections, memory, repair, signatures, uploads, verify
 from benchmarks.places import places
 
 _PARTS = {
@@ -17,6 +18,7 @@ _PARTS = {
     "audit": audit.measure,
     "verify": verify.measure,
     "repair": repair.measure,
+    "import": imports.measure,
 }
 # What needs no service.
 _ALONE = {"inspect": inspections.measure, "signatures": signatures.measure}

@@ -11,8 +11,8 @@ from typing import Any
 from release_service import checksum, news, paths
 from release_service.archive import Inspection
 from release_service.db import signatures
-from release_service.db.releases import tarball_name
-from release_service.db.tables import Release
+from release_service.db.releases import is_imported, tarball_name
+from release_service.db.tables import ImportedFile, Release
 
 FORMAT = 1
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
@@ -43,15 +43,18 @@ def archive(found: Inspection) -> dict[str, Any]:
 
 
 def keys(release: Release) -> set[str]:
-    """Return the keys of the tarball, of all that `beside` makes, and of a signature that was taken.
+    """Return the keys of the tarball, of all that `beside` makes or came along, and of a signature that was taken.
 
     Of a quarantined release nothing but its release.json may be there.
     """
-    exts = {file.ext for file in release.files} | {"sha256sum", "release.json"}
+    exts = {file.ext for file in release.files} | {"release.json"}
     name = tarball_name(release)
+    if not is_imported(release):
+        exts.add("sha256sum")
     if release.signature is not None:
         exts.add(paths.signature_ext(name))
-    return {paths.tarball_key(name)} | {paths.release_key(name, ext) for ext in exts}
+    imported = {paths.module_key(name.module, file.path) for file in release.imported}
+    return {paths.tarball_key(name)} | {paths.release_key(name, ext) for ext in exts} | imported
 
 
 def beside(release: Release) -> list[dict[str, bytes]]:
@@ -63,11 +66,8 @@ def beside(release: Release) -> list[dict[str, bytes]]:
     files = {paths.release_key(name, file.ext): zlib.decompress(file.deflated) for file in release.files}
     if signature := signatures.published(release):
         files[paths.release_key(name, paths.signature_ext(name))] = signature.text.encode("ascii")
-    last = {
-        paths.release_key(name, "sha256sum"): _checksum_file(release),
-        paths.release_key(name, "release.json"): release_json(release),
-    }
-    return [files, last]
+    sums = {} if is_imported(release) else {paths.release_key(name, "sha256sum"): _checksum_file(release)}
+    return [files, {**sums, paths.release_key(name, "release.json"): release_json(release)}]
 
 
 def _checksum_file(release: Release) -> bytes:
@@ -109,7 +109,7 @@ def release_json(release: Release) -> bytes:
         "format": FORMAT,
         "module": name.module,
         "version": str(name.version),
-        "series": name.version.series,
+        "series": name.series,
         "tarball": {"name": str(name), "size": release.size, "sha256": release.sha256},
         "files": [
             {"name": f"{name.release}.{file.ext}", "size": file.size, "sha256": file.sha256} for file in release.files
@@ -128,5 +128,19 @@ def release_json(release: Release) -> bytes:
             "signed": signature.signed_at.strftime(MOMENT),
             "added": signature.added_at.strftime(MOMENT),
         }
+    if is_imported(release):
+        document["files"] = [_told(file) for file in sorted(release.imported, key=lambda file: file.path)]
     document |= standing(release)
     return json.dumps(document, indent=2, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def _told(file: ImportedFile) -> dict[str, Any]:
+    """Tell of a file that came along; `path` is below the module's directory: an old tree's need not follow a rule."""
+    return {
+        "name": file.path.rpartition("/")[2],
+        "size": file.size,
+        "sha256": file.sha256,
+        "ext": file.ext,
+        "path": file.path,
+        "modified": file.modified_at.strftime(MOMENT),
+    }

@@ -29,6 +29,8 @@ _CONTENT_TYPES = {
     ".tar.gz": "application/gzip",
     ".tar.bz2": "application/x-bzip2",
     ".tar.zst": "application/zstd",
+    ".gz": "application/gzip",
+    ".bz2": "application/x-bzip2",
     ".keyring.asc": "application/pgp-keys",
     ".asc": "application/pgp-signature",
     ".json": "application/json",
@@ -67,13 +69,18 @@ def keyring_key(module: str) -> str:
 
 
 def series_directory(module: str, series: str) -> str:
-    """Return the directory of a series."""
-    return f"{SOURCES}/{module}/{series}"
+    """Return the directory of a series; "" is the module's own."""
+    return f"{SOURCES}/{module}/{series}" if series else module_directory(module)
+
+
+def module_key(module: str, path: str) -> str:
+    """Return the key of the file that is called *path* below the module's directory, as cache.json names files."""
+    return f"{module_directory(module)}/{path}"
 
 
 def release_key(name: TarballName, ext: str) -> str:
     """Return the key of the file of *name*'s release that ends in *ext* (``sha256sum``, ``news``)."""
-    return f"{series_directory(name.module, name.version.series)}/{name.release}.{ext}"
+    return f"{series_directory(name.module, name.series)}/{name.release}.{ext}"
 
 
 def release_json_key(name: TarballName) -> str:
@@ -98,7 +105,7 @@ def latest_name(version: Version) -> str:
 
 def latest_key(name: TarballName) -> str:
     """Return the key of the object that names the newest tarball of a series."""
-    return f"{series_directory(name.module, name.version.series)}/{latest_name(name.version)}"
+    return f"{series_directory(name.module, name.series)}/{latest_name(name.version)}"
 
 
 def is_mutable(key: str) -> bool:

@@ -109,8 +109,8 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
     for release in {one.id: one for one in of_modules}.values():
         if documents.told_later(release):
             beside.tell(keeper.store, keeper.transactions, releases.tarball_name(release))
-    by_series = {releases.tarball_name(release).version.series: release for release in of_modules}
-    for release in by_series.values():
+    by_pages = {_pages(release): release for release in of_modules}
+    for release in by_pages.values():
         name = releases.tarball_name(release)
         moment = keeper.now(), keeper.cooling
         index.write_module(keeper.store, keeper.transactions, name, *moment, let_be_found=finder(keeper))
@@ -118,8 +118,13 @@ def _write_indexes(keeper: Keeper, promised: Sequence[FollowUp]) -> None:
         index.write_archive(keeper.store, keeper.transactions)
     with keeper.transactions.begin() as session:
         if follow_ups.keep(session, promised, keeper.now()):
-            _promise_purges(keeper, session, by_series.values())
+            _promise_purges(keeper, session, by_pages.values())
             _promise_looks(keeper, session, {one.id: one for one in of_modules}.values())
+
+
+def _pages(release: Release) -> tuple[str, str]:
+    """Return what has a release's pages in common with another's: its series, but for an old tree's scattered files."""
+    return releases.tarball_name(release).series, release.version if releases.is_imported(release) else ""
 
 
 def _promise_purges(keeper: Keeper, session: Session, written: Iterable[Release]) -> None:
@@ -206,7 +211,7 @@ def _withdraw(keeper: Keeper, release: Release) -> None:
 
 
 def _indexes(name: TarballName) -> list[str]:
-    series, module = paths.series_directory(name.module, name.version.series), paths.module_directory(name.module)
+    series, module = paths.series_directory(name.module, name.series), paths.module_directory(name.module)
     pages = [paths.index_key(directory) for directory in (series, module, paths.SOURCES)]
     return [paths.cache_key(name.module), paths.keyring_key(name.module), paths.latest_key(name), *pages]
 

@@ -55,11 +55,15 @@ def parse_module(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TarballName:
-    """A module, a version and a compression: the one thing that paths are built from."""
+    """A module, a version and a compression: the one thing that paths are built from.
+
+    `directory`, below the module's, is None but for old releases that are not in that of their series.
+    """
 
     module: str
     version: Version
     compression: str
+    directory: str | None = None
 
     @classmethod
     def parse(cls, filename: str, accepted: Collection[str] = ACCEPTED) -> "TarballName":
@@ -88,6 +92,11 @@ class TarballName:
         if compression not in accepted:
             raise CompressionNotAccepted(f"{filename} is .tar.{compression}; accepted: {', '.join(accepted)}.")
         return name
+
+    @property
+    def series(self) -> str:
+        """The directory below the module's that the release is in."""
+        return self.version.series if self.directory is None else self.directory
 
     @property
     def release(self) -> str:

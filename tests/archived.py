@@ -88,6 +88,7 @@ def facts(transactions: Transactions) -> dict[str, Any]:
                 joinedload(Release.module),
                 joinedload(Release.signature),
                 selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
+                selectinload(Release.imported),
             )
         ).all()
         texts: dict[int, dict[str, bytes]] = {}
@@ -100,12 +101,13 @@ def facts(transactions: Transactions) -> dict[str, Any]:
 
 
 def _facts(row: Release, texts: dict[int, dict[str, bytes]]) -> dict[str, Any]:
-    names = ("compression", "size", "sha256", "archive", "proof", "claimed_at")
+    names = ("directory", "compression", "size", "sha256", "archive", "proof", "claimed_at")
     signed = ("text", "fingerprint", "signing_fingerprint", "signed_at", "added_at")
     return {
         **{name: getattr(row, name) for name in names},
         "published": row.published_at and row.published_at.date(),
         "files": [(file.ext, file.sha256, file.size, zlib.decompress(file.deflated)) for file in row.files],
+        "imported": sorted((f.ext, f.path, f.sha256, f.size, f.modified_at) for f in row.imported),
         "signature": row.signature and {name: getattr(row.signature, name) for name in signed},
         "texts": texts.get(row.id, {}),
     }

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import ClassVar
 
 import boto3
 import pytest
@@ -23,6 +24,28 @@ from signatures import Gpg, gpg_home
 from uploads import Environment, Uploads, make_uploads
 
 KINDS = ("embedded", pytest.param("production", marks=pytest.mark.real))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-trees", action="store_true", help="run every reader's program on imported trees, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Read imported trees with a few programs only, unless all are asked for: their fronts are the same."""
+    if config.getoption("--all-trees"):
+        return
+    skipped = [item for item in items if not _is_worth_it(item)]
+    config.hook.pytest_deselected(items=skipped)
+    items[:] = [item for item in items if item not in set(skipped)]
+
+
+class _NoParameters:
+    params: ClassVar[dict[str, object]] = {}
+
+
+def _is_worth_it(item: pytest.Item) -> bool:
+    tree = str(getattr(item, "callspec", _NoParameters).params.get("tree", ""))
+    return not tree.startswith("old-") or (tree == "old-directory" and item.get_closest_marker("old_tree") is not None)
 
 
 @pytest.fixture(scope="session", autouse=True)

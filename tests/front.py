@@ -23,6 +23,7 @@ _VCL = Path(__file__).parent.parent / "fastly" / "twin.vcl.in"
 _XKEY = "/usr/lib/*/varnish/vmods/libvmod_xkey.so"
 # 256 surrogate keys are one header.
 _HEADER_BYTES = 16 * 1024
+_LONGEST_RUN_S = 300
 _OPTIONS = ["-j", "none", "-s", "malloc,64m"]
 _PARAMETERS = {
     "default_ttl": "60",
@@ -183,7 +184,13 @@ def client_environment(home: Path) -> dict[str, str]:
 def run(command: Sequence[str | Path], home: Path, *, exits: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a reader's program in *home*; a failure says what it printed."""
     done = subprocess.run(
-        command, cwd=home, env=client_environment(home), capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=home,
+        env=client_environment(home),
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_RUN_S,
+        check=False,
     )
     assert done.returncode == exits, f"{command[0]} exits {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -14,8 +14,11 @@ import pytest
 
 import builders
 import components
+import old_tree
 from front import Front, Project, Tree, public_bucket, varnish
+from old_tree import OldModule
 from release_service.demo.gitlab import StandInGitLab
+from release_service.version import Version
 
 _NEWS = "Changes in 48.{0}\n================\n\n- Say hello {0} times\n- Translations\n\n"
 _PROJECTS = {
@@ -30,15 +33,18 @@ _PROJECTS = {
 _BIG = 8 * 1024 * 1024
 
 
-@pytest.fixture(scope="session", params=["directory", "bucket"])
+@pytest.fixture(scope="session", params=["directory", "bucket", "old-directory", "old-bucket"])
 def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
-    """A tree with releases in it: of the service (SQLite, a directory), or of a bucket (PostgreSQL) behind Varnish."""
+    """A tree with releases in it: of the service (SQLite, a directory), or of a bucket (PostgreSQL) behind Varnish.
+
+    They were uploaded; or, old-..., an old tree was imported.
+    """
     home = tmp_path_factory.mktemp(request.param)
     gitlab: StandInGitLab = request.getfixturevalue("gitlab")
     with ExitStack() as stack:
         settings = {"GITLAB_ISSUER": gitlab.issuer, "STAGING_DIR": str(home / "staging")}
         front = None
-        if request.param == "directory":
+        if request.param.endswith("directory"):
             settings |= {"DATABASE_URL": f"sqlite:///{home}/db", "STORE_URL": f"file:{home}/tree"}
         else:
             s3_url: str = request.getfixturevalue("seaweedfs")
@@ -53,11 +59,13 @@ def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         environment = {f"RELEASE_SERVICE_{name}": value for name, value in settings.items()}
         if front:
             _command(environment, "migrate")  # an SQLite database is migrated by the service
+        files = 5000 if request.config.getoption("--all-trees") else 0
+        imported = _import(environment, home / "old", files) if request.param.startswith("old-") else {}
         service, _ = stack.enter_context(components.service(environment, home / "log"))
         front = front or Front(service, lambda: None)
         _register_modules(environment)
-        published = Tree(request.param, front.url, service, front.forget, gitlab, _PROJECTS)
-        for filename, content in _releases().items():
+        published = Tree(request.param, front.url, service, front.forget, gitlab, _PROJECTS, imported)
+        for filename, content in (_releases() if not imported else {}).items():
             published.upload(filename, content)
         published.forget()
         yield published
@@ -86,6 +94,27 @@ def _releases() -> dict[str, bytes]:
     members = {"meson.build": b"project('gnome-backgrounds')\n", "adwaita.jxl": noise}
     releases["gnome-backgrounds-48.0.tar.gz"] = builders.compress("gz", builders.tar(members, "gnome-backgrounds-48.0"))
     return releases
+
+
+def _import(environment: dict[str, str], old: Path, files: int) -> dict[str, bytes]:
+    """Import the same releases from an old tree, *files* others beside them; return the tarballs, by name."""
+    modules: dict[str, OldModule] = {}
+    for filename, content in sorted(_releases().items(), key=lambda release: release[0]):
+        release, _, compression = filename.partition(".tar.")
+        name, _, text = release.rpartition("-")
+        version = Version.parse(text)
+        module = modules.setdefault(name, OldModule(name))
+        news = {"news": _NEWS.format(1).encode(), "changes": b"commit 2\n"} if name == "hello-gnome" else {}
+        summed = {**news, f"tar.{compression}": content}
+        sums = old_tree.sums("sha256", {f"{release}.{ext}": found for ext, found in summed.items()})
+        module.release(text, version.series, {**summed, "sha256sum": sums})
+    for module in modules.values():
+        module.listed = dict(sorted(module.listed.items(), key=lambda listed: Version.parse(listed[0])))
+    old_tree.write(old, modules.values())
+    old_tree.good_tree(old, without=[*modules, "NetworkManager"])
+    old_tree.large_tree(old, files)
+    _command(environment, "import", str(old))
+    return {path.name: path.read_bytes() for path in old.rglob("*.tar.*")}
 
 
 def _register_modules(environment: dict[str, str]) -> None:

@@ -8,7 +8,18 @@ import typer
 from pydantic import ValidationError
 
 from release_service import log
-from release_service.cli import audit, follow_ups, modules, rebuild, reconcile, reindex, switch, verify, yank
+from release_service.cli import (
+    audit,
+    follow_ups,
+    importing,
+    modules,
+    rebuild,
+    reconcile,
+    reindex,
+    switch,
+    verify,
+    yank,
+)
 from release_service.db import connect
 from release_service.db.migrate import prepare, upgrade
 from release_service.errors import Unavailable
@@ -32,6 +43,7 @@ app.command("quarantine")(yank.quarantine_command)
 app.command("reindex")(reindex.command)
 app.command("reconcile")(reconcile.command)
 app.command("rebuild")(rebuild.command)
+app.command("import")(importing.command)
 
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PortOption = Annotated[int, typer.Option(help="Port to listen on.")]

@@ -176,6 +176,7 @@ def open_of(session: Session, module_id: int) -> list[FollowUp]:
                 joinedload(FollowUp.release).joinedload(Release.module),
                 joinedload(FollowUp.release).joinedload(Release.signature),
                 joinedload(FollowUp.release).selectinload(Release.files),
+                joinedload(FollowUp.release).selectinload(Release.imported),
             )
             .order_by(FollowUp.id)
         )

@@ -11,15 +11,22 @@ from sqlalchemy.orm import Session, joinedload, selectinload, undefer
 
 from release_service import checksum
 from release_service.db import changed, follow_ups
-from release_service.db.tables import ClaimedDigest, Module, Release, ReleaseFile, ReleaseText
+from release_service.db.tables import ClaimedDigest, ImportedFile, Module, Release, ReleaseFile, ReleaseText
 from release_service.errors import DigestKnown, Quarantined, VersionTaken, shown
 from release_service.tarball import TarballName
 from release_service.version import Version
 
 # The text that says what is in the tarball (docs/decisions/0014); no archive has a member of this name at its top.
 LISTING = "/listing"
+# What a release's proof is called that an old tree has brought: nobody uploaded it.
+IMPORT = "import"
 # The place of a release in `page`: its module's id, and its version.
 Place = tuple[int, str]
+
+# What the names of a release's files, and the indexes, are made of; and with what `documents` needs.
+_WITH_OTHERS = joinedload(Release.module), joinedload(Release.signature), selectinload(Release.imported)
+WITH_FILES = *_WITH_OTHERS, selectinload(Release.files)
+WITH_CONTENTS = *_WITH_OTHERS, selectinload(Release.files).options(undefer(ReleaseFile.deflated))
 
 
 def find(session: Session, name: TarballName) -> Release | None:
@@ -28,11 +35,7 @@ def find(session: Session, name: TarballName) -> Release | None:
         select(Release)
         .join(Module)
         .where(Module.folded == name.module.lower(), Release.version == name.version.text)
-        .options(
-            joinedload(Release.module),
-            joinedload(Release.signature),
-            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
-        )
+        .options(*WITH_CONTENTS)
     )
 
 
@@ -45,7 +48,14 @@ def held(session: Session, name: TarballName) -> Release:
 
 def tarball_name(release: Release) -> TarballName:
     """Return the name of *release*'s tarball; imported versions need not be canonical."""
-    return TarballName(release.module.name, Version.parse_imported(release.version), release.compression)
+    return TarballName(
+        release.module.name, Version.parse_imported(release.version), release.compression, release.directory
+    )
+
+
+def is_imported(release: Release) -> bool:
+    """Say whether *release* came with an old tree: what stands beside its tarball came so, too."""
+    return bool(release.proof.get("kind") == IMPORT)
 
 
 def refuse_quarantined(release: Release) -> None:
@@ -181,12 +191,17 @@ def add_texts(session: Session, release: Release, texts: Mapping[str, bytes]) ->
 
 def _claim_digest(session: Session, name: TarballName, sha256: str) -> None:
     """Let these bytes have no second name: of two that claim them at once, the later one waits here, then sees."""
+    note_digest(session, sha256)
+    refuse_second_name(session, name, sha256)
+
+
+def note_digest(session: Session, sha256: str) -> None:
+    """Note that a release has these bytes; those of an old tree may have two names already."""
     try:
         with session.begin_nested():
             session.add(ClaimedDigest(sha256=sha256))
     except IntegrityError:
-        pass  # claimed before: see under which name
-    refuse_second_name(session, name, sha256)
+        pass  # noted before
 
 
 def publish(session: Session, release: Release, now: datetime) -> bool:
@@ -213,19 +228,18 @@ def is_first_of_module(session: Session, release: Release) -> bool:
 
 def published(session: Session, module: str) -> list[Release]:
     """Return all published releases of *module*, hidden ones too, with their files, in the order of versions."""
-    rows = session.scalars(
-        select(Release)
-        .join(Module)
-        .where(Module.name == module, Release.published_at.is_not(None))
-        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
+    rows = select(Release).join(Module).where(Module.name == module, Release.published_at.is_not(None))
+    return sorted(
+        session.scalars(rows.options(*WITH_FILES)),
+        key=lambda row: Version.parse_imported(row.version),
     )
-    return sorted(rows, key=lambda row: Version.parse_imported(row.version))
 
 
 def published_modules(session: Session) -> list[str]:
-    """Return the names of all modules that have a published release."""
+    """Return the names of all modules that have a published release, or files of an old tree."""
     has_one = select(Release.id).where(Release.module_id == Module.id, Release.published_at.is_not(None)).exists()
-    return list(session.scalars(select(Module.name).where(has_one)))
+    has_file = select(ImportedFile.id).where(ImportedFile.module_id == Module.id).exists()
+    return list(session.scalars(select(Module.name).where(has_one | has_file)))
 
 
 def count_published(session: Session, module: str | None, version: str | None) -> int:
@@ -242,31 +256,15 @@ def page(session: Session, module: str | None, version: str | None, after: Place
         .where(*_published_of(module, version), tuple_(Release.module_id, Release.version) > after)
         .order_by(Release.module_id, Release.version)
         .limit(limit)
-        .options(
-            joinedload(Release.module),
-            joinedload(Release.signature),
-            selectinload(Release.files).options(undefer(ReleaseFile.deflated)),
-        )
+        .options(*WITH_CONTENTS)
     )
     return session.scalars(rows).all()
-
-
-def unpublished(session: Session, module: str, before: datetime) -> Sequence[Release]:
-    """Return the releases of *module* that were claimed *before*, and are not published."""
-    rows = select(Release).join(Module).where(Module.name == module, Release.published_at.is_(None))
-    return session.scalars(
-        rows.where(Release.claimed_at < before)
-        .order_by(Release.id)
-        .options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
-    ).all()
 
 
 def named(session: Session, modules: Collection[str], versions: Collection[str]) -> Sequence[Release]:
     """Return the releases, claimed ones too, of any of the *modules* in any of the *versions*, with their files."""
     rows = select(Release).join(Module).where(Module.name.in_(modules), Release.version.in_(versions))
-    return session.scalars(
-        rows.options(joinedload(Release.module), joinedload(Release.signature), selectinload(Release.files))
-    ).all()
+    return session.scalars(rows.options(*WITH_FILES)).all()
 
 
 def published_names(session: Session, modules: Collection[str]) -> list[TarballName]:
@@ -281,11 +279,14 @@ def offered_names(session: Session, modules: Collection[str]) -> list[TarballNam
 
 def _names(session: Session, *conditions: ColumnElement[bool]) -> list[TarballName]:
     rows = session.execute(
-        select(Module.name, Release.version, Release.compression)
+        select(Module.name, Release.version, Release.compression, Release.directory)
         .join(Module)
         .where(Release.published_at.is_not(None), *conditions)
     )
-    names = [TarballName(module, Version.parse_imported(version), compression) for module, version, compression in rows]
+    names = [
+        TarballName(module, Version.parse_imported(version), compression, directory)
+        for module, version, compression, directory in rows
+    ]
     return sorted(names, key=lambda name: (name.module, name.version))
 
 

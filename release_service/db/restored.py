@@ -24,8 +24,11 @@ def insert(session: Session, row: Release, texts: Mapping[str, bytes]) -> None:
     there = releases.find(session, name)
     if there is not None:
         releases.refuse_other_bytes(there, name, row.sha256)
-    releases.refuse_second_name(session, name, row.sha256)
+    if not releases.is_imported(row):
+        releases.refuse_second_name(session, name, row.sha256)
     row.module = modules.ensure(session, name.module, row.claimed_at)
+    for file in row.imported:
+        file.module_id = row.module.id
     session.add(row)
     session.flush()
     releases.add_texts(session, row, texts)

@@ -66,6 +66,14 @@ class DatabaseUnavailable(Unavailable):
     title = "The database cannot be reached now"
 
 
+class SourceUnavailable(Unavailable):
+    """The old tree that is imported does not answer."""
+
+    code = "source_unavailable"
+    title = "The tree to import cannot be read"
+    remedy = "Nothing is lost: the next run goes on where this one ended."
+
+
 class AlreadyStored(Unavailable):
     """The store holds other bytes under this key: an alarm, never overwritten."""
 

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from release_service import paths
-from release_service.index import Indexed, html
+from release_service.index import Indexed, Other, html, parent
 from release_service.tarball import TarballName
 
 _DIRECTORY = re.compile(rb'<td class="link"><a href="([A-Za-z0-9][A-Za-z0-9+._-]*)/"')
@@ -28,33 +29,62 @@ def listed(page: bytes) -> list[str]:
     return [href.decode("ascii") for href in _DIRECTORY.findall(page)]
 
 
-def module(name: str, releases: Sequence[Indexed], *, has_keyring: bool = False) -> bytes:
-    """Return the index of a module: its series, the newest first, then cache.json and the keyring."""
-    listed = [release for release in releases if not release.is_quarantined]
-    newest = {release.name.version.series: release for release in listed}
-    in_order = sorted(newest.items(), key=lambda item: item[1].name.version, reverse=True)
-    entries = [
-        html.Entry(f"{series}/", release.day, notes=_notes(one for one in listed if one.name.version.series == series))
-        for series, release in in_order
-    ]
-    entries.append(html.Entry(paths.CACHE_JSON))
+def module(name: str, releases: Sequence[Indexed], others: Sequence[Other] = (), *, has_keyring: bool = False) -> bytes:
+    """Return the index of a module: its series, the newest first, then cache.json, the keyring, and other files."""
+    entries = [*_directories("", releases, others), html.Entry(paths.CACHE_JSON)]
     entries += [html.Entry(f"{name}{paths.KEYRING}")] if has_keyring else []
+    entries += _files("", releases, others)
     return html.write(name, f"The series of {name}: one directory each.", entries)
 
 
-def series(name: str, number: str, releases: Sequence[Indexed]) -> bytes:
+def series(name: str, number: str, releases: Sequence[Indexed], others: Sequence[Other] = ()) -> bytes:
     """Return the index of a series: its files, the newest version first, the tarball before what belongs to it."""
-    mine = [one for one in releases if one.name.version.series == number and not one.is_quarantined]
-    offered = [release for release in mine if release.is_offered]
-    entries = [html.Entry(paths.latest_name(offered[-1].name.version), offered[-1].day)] if offered else []
-    for release in reversed(mine):
-        tarball, *others = sorted(release.files, key=lambda ext: (not ext.startswith("tar."), ext))
-        notes = {tarball: _notes([release])}
-        entries += [
-            html.Entry(f"{release.name.release}.{ext}", release.day, release.files[ext], notes.get(ext, ()))
-            for ext in (tarball, *others)
-        ]
+    entries = [*_directories(number, releases, others), *_files(number, releases, others)]
     return html.write(f"{name} {number}", f"The releases of {name} {number}.", entries)
+
+
+def _directories(above: str, releases: Iterable[Indexed], others: Iterable[Other]) -> list[html.Entry]:
+    """Return the directories right below *above*: of releases, the newest first; then those of other files.
+
+    Those below which only quarantined releases were are not listed.
+    """
+    prefix = f"{above}/" if above else ""
+    days: dict[str, date] = {}
+    notes: dict[str, list[Indexed]] = {}
+    for release in reversed([release for release in releases if not release.is_quarantined]):
+        for directory in release.directories():
+            if below := _below(prefix, directory):
+                days.setdefault(below, release.day)
+        if below := _below(prefix, release.name.series):
+            notes.setdefault(below, []).insert(0, release)
+    for other in others:
+        if below := _below(prefix, parent(other.path)):
+            days.setdefault(below, other.day)
+    return [html.Entry(f"{name}/", day, notes=_notes(notes.get(name, ()))) for name, day in days.items()]
+
+
+def _below(prefix: str, directory: str) -> str:
+    """Return the first part of *directory* after *prefix*, "" if it is not below that."""
+    return directory.removeprefix(prefix).split("/")[0] if directory.startswith(prefix) else ""
+
+
+def _files(directory: str, releases: Iterable[Indexed], others: Iterable[Other]) -> list[html.Entry]:
+    there = [release for release in releases if not release.is_quarantined]
+    offered = [release for release in there if release.is_offered and release.name.series == directory]
+    entries = [html.Entry(paths.latest_name(offered[-1].name.version), offered[-1].day)] if offered else []
+    for release in reversed(there):
+        notes = {f"tar.{release.name.compression}": _notes([release])}
+        exts = sorted(release.files, key=lambda ext: (not ext.startswith("tar."), ext))
+        entries += [
+            _file(release.path(ext), release.day, release.files[ext], notes.get(ext, ()))
+            for ext in exts
+            if parent(release.path(ext)) == directory
+        ]
+    return entries + [_file(other.path, other.day, other.size) for other in others if parent(other.path) == directory]
+
+
+def _file(path: str, day: date, size: int | None, notes: Sequence[str] = ()) -> html.Entry:
+    return html.Entry(path.rpartition("/")[2], day, size, notes)
 
 
 def _notes(releases: Iterable[Indexed]) -> list[str]:

@@ -4,7 +4,7 @@ What the database holds is written again where it is missing.  What is there wit
 written once, is an alarm, and left to a person; so is whatever no row explains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from release_service import beside, documents, limits, paths
@@ -24,6 +24,7 @@ from release_service.verify import Finding, Kind
 
 ACT = "reconcile"
 _UNREADABLE = "the store answers, but not for this: mend it first"
+LOST = "only the bucket had these bytes: bring them back from its versions, or a mirror"
 _NOT_QUIET = "adopting needs uploads to be switched off"
 
 
@@ -51,10 +52,10 @@ class Mender:
             release = releases.held(session, name)
         if is_record and self._says_more(finding, release):
             return self._changes(finding.key, there)
-        if why := _left(finding, name):
+        contents = {key: content for step in documents.beside(release) for key, content in step.items()}
+        if why := _left(finding, contents):
             return why
         self._note("file_written", name.module, name.version.text, release.sha256, key=finding.key)
-        contents = {key: content for step in documents.beside(release) for key, content in step.items()}
         try:
             if is_record:
                 beside.tell(service.store, service.transactions, name)
@@ -119,14 +120,14 @@ class Mender:
             audit.record(session, act, audit.ACCEPTED, code, self.adopter.service.now(), **detail)
 
 
-def _left(finding: Finding, name: TarballName) -> str:
-    """Return why nothing can be done here about *finding*, "" if something can."""
+def _left(finding: Finding, contents: Collection[str]) -> str:
+    """Return why nothing can be done here about *finding*, "" if something can; *contents*: what the rows hold."""
     if finding.kind is Kind.UNREADABLE:
         return _UNREADABLE
     if finding.kind is Kind.QUARANTINED:
         return "it should not be there: quarantine the release again, which removes it"
-    if finding.key == paths.tarball_key(name):
-        return "only the bucket had these bytes: bring them back from its versions, or a mirror"
+    if finding.key not in contents:
+        return LOST
     if finding.kind is not Kind.MISSING and not paths.is_mutable(finding.key):
         return "it is written once, and never overwritten: look who did, remove it, then --fix writes it"
     return ""

@@ -12,14 +12,14 @@ from datetime import date, timedelta
 from functools import partial
 
 from release_service import documents, paths
-from release_service.db import releases, signing_keys
+from release_service.db import claims, imported, releases, signing_keys
 from release_service.db.tables import Release
 from release_service.errors import StoreUnavailable
 from release_service.index import Indexed, tree
 from release_service.index import write as index
 from release_service.publish import Service
 from release_service.repair.listed import Listing, directories, is_so
-from release_service.repair.mending import Mender
+from release_service.repair.mending import LOST, Mender
 from release_service.repair.record import Mismatch, Record, says_more
 from release_service.verify import Content, Finding, Kind, Scope
 from release_service.verify.findings import Verified, together
@@ -154,10 +154,13 @@ def _differing(service: Service, release: Release, there: Listing) -> list[str]:
         return [*([] if is_right else [told]), *(key for key in documents.keys(release) - {told} if key in there)]
     expected = {key: content for step in documents.beside(release) for key, content in step.items()}
     differ = [key for key, content in expected.items() if not is_so(service.store, there, key, content)]
-    tarball = there.get(paths.tarball_key(name))
-    if tarball is None or tarball.size != release.size:
-        differ.append(paths.tarball_key(name))
-    return differ
+    received = {paths.tarball_key(name): release.size}
+    received |= {paths.module_key(name.module, file.path): file.size for file in release.imported}
+    return differ + [key for key, size in received.items() if not _has_size(there, key, size)]
+
+
+def _has_size(there: Listing, key: str, size: int) -> bool:
+    return key in there and there[key].size == size
 
 
 def _told(service: Service, release: Release, finding: Finding) -> Difference:
@@ -173,8 +176,8 @@ def _told(service: Service, release: Release, finding: Finding) -> Difference:
 def _claims(service: Service, module: str, left: Listing, mender: Mender | None) -> Iterator[Difference]:
     """Name, or finish, the claims whose tarball is there; of the others only their client has the bytes."""
     with service.transactions.read() as session:
-        claims = releases.unpublished(session, module, service.now() - _UNDER_WAY)
-    for claim in claims:
+        unfinished = claims.unpublished(session, module, service.now() - _UNDER_WAY)
+    for claim in unfinished:
         tarball = paths.tarball_key(releases.tarball_name(claim))
         if tarball in left and left[tarball].size == claim.size:
             why = mender.claim(claim) if mender else "a worker finishes it, or the same bytes sent again"
@@ -197,7 +200,8 @@ def _unrecorded(service: Service, there: Listing, left: Listing, mender: Mender 
                 continue  # claimed since it was listed, or a release of another name
         why = mender.release(key, there) if mender else _ADOPTED
         # What tells of it is no ghost, whether or not it could be adopted.
-        indexes = tree.module(record.name.module, [Indexed(record.name, date.min)], ring=b"a keyring")
+        indexed = Indexed(record.name, date.min, places={file.ext: file.path for file in record.imported})
+        indexes = tree.module(record.name.module, [indexed], ring=b"a keyring")
         for its in (*record.objects, *indexes):
             left.pop(its, None)
         yield Difference(Finding(Kind.UNRECORDED, key), is_mended=not why, why=why)
@@ -209,11 +213,17 @@ def _index_differs(service: Service, module: str, there: Listing, left: Listing)
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
         ring = signing_keys.keyring(session, module, moment.now, moment.rules.cooling).encode("ascii")
         names = releases.published_names(session, [module])
-    expected = tree.module(module, snapshot, ring)
+        alone = imported.others(session, module)
+    expected = tree.module(module, snapshot, ring, [index.other(row) for row in alone])
     has_old = any(paths.latest_key(name) in left for name in names if paths.latest_key(name) not in expected)
     has_ring = bool(snapshot) and not ring and paths.keyring_key(module) in left
     for key in [*expected, *([paths.keyring_key(module)] if has_ring else [])]:
         left.pop(key, None)
+    sizes = {paths.module_key(module, row.path): row.size for row in alone}
+    for key in sizes:
+        left.pop(key, None)
+    if not all(_has_size(there, key, size) for key, size in sizes.items()):
+        return True
     return has_old or has_ring or not all(is_so(service.store, there, key, write()) for key, write in expected.items())
 
 
@@ -227,9 +237,14 @@ def _indexes(service: Service, module: str | None, mender: Mender | None) -> tup
     why = mender.indexes(module, found.findings)
     still = {finding.key for finding in verified().findings}
     return [
-        Difference(finding, is_mended=finding.key not in still, why=why if finding.key in still else "")
+        Difference(finding, is_mended=finding.key not in still, why=_why(finding, why) if finding.key in still else "")
         for finding in found.findings
     ], ""
+
+
+def _why(finding: Finding, why: str) -> str:
+    """Say why an index, or a file of an old tree that belongs to no release, is not mended."""
+    return why if paths.is_mutable(finding.key) else LOST
 
 
 def _ghosts(service: Service, keys: Iterable[str]) -> Iterator[Difference]:

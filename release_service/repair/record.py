@@ -5,13 +5,15 @@ guessed.  A further fact is a field here, and a line in `Record.row`.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from release_service import checksum, documents, paths
-from release_service.db.tables import Module, Release, ReleaseSignature
+from release_service.db import releases
+from release_service.db.tables import ImportedFile, Module, Release, ReleaseSignature
 from release_service.db.tables.releases import ReleaseFile
 from release_service.errors import Refused
 from release_service.tarball import COMPRESSIONS, TarballName
@@ -19,6 +21,10 @@ from release_service.version import Version
 
 _LETTERS = frozenset("0123456789abcdef")
 _SHA256 = 64
+# As imports take them; columns have no more room.
+_PART = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9+._~-]*")
+_COMPRESSION = re.compile(r"[A-Za-z0-9]{1,8}")
+_EXT = re.compile(r"[!-~]{1,32}")
 _CHANGES = "yanked", "unyanked", "quarantined"
 
 
@@ -33,6 +39,17 @@ class File:
     ext: str
     size: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A file that an old tree has brought with its tarball: `path` is below the module's directory."""
+
+    ext: str
+    path: str
+    size: int
+    sha256: str
+    modified: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,7 @@ class Record:
     size: int
     sha256: str
     files: tuple[File, ...]
+    imported: tuple[Brought, ...]
     archive: dict[str, Any]
     proof: dict[str, Any]
     received: datetime
@@ -76,23 +94,30 @@ class Record:
 
     @classmethod
     def _of(cls, said: dict[str, Any]) -> "Record":
-        tarball, version = said["tarball"], Version.parse_imported(said["version"])
-        name = TarballName(said["module"], version, tarball["name"].rpartition(".tar.")[2])
-        if said["format"] != documents.FORMAT or str(name) != tarball["name"] or name.compression not in COMPRESSIONS:
+        tarball, proof = said["tarball"], _object(said["proof"])
+        is_old = proof.get("kind") == releases.IMPORT
+        name = _name(said, is_old=is_old)
+        if said["format"] != documents.FORMAT or str(name) != tarball["name"]:
             raise ValueError(tarball["name"])
         signature = said.get("signature")
         return cls(
             name=name,
             size=_size(tarball["size"]),
             sha256=_sha256(tarball["sha256"]),
-            files=tuple(_file(name, file) for file in said["files"]),
+            files=() if is_old else tuple(_file(name, file) for file in said["files"]),
+            imported=tuple(_brought(file) for file in said["files"]) if is_old else (),
             archive=_object(said["archive"]),
-            proof=_object(said["proof"]),
+            proof=proof,
             received=_moment(said["received"]),
             published=_moment(said["published"]) if "published" in said else None,
             signature=_signature(signature) if signature is not None else None,
             standing={what: _change(said[what]) for what in _CHANGES if what in said},
         )
+
+    @property
+    def is_imported(self) -> bool:
+        """Say whether an old tree has brought it."""
+        return self.proof.get("kind") == releases.IMPORT
 
     @property
     def is_quarantined(self) -> bool:
@@ -104,11 +129,14 @@ class Record:
         """The keys of the release, each with its size, None where release.json does not say it."""
         if self.is_quarantined:
             return {paths.release_json_key(self.name): None}
-        exts: dict[str, int | None] = {f"tar.{self.name.compression}": self.size, "sha256sum": None}
+        exts: dict[str, int | None] = {f"tar.{self.name.compression}": self.size}
         exts |= {file.ext: file.size for file in self.files}
+        if not self.is_imported:
+            exts["sha256sum"] = None
         if self.signature is not None:
             exts[paths.signature_ext(self.name)] = None
         found = {paths.release_key(self.name, ext): size for ext, size in exts.items()}
+        found |= {paths.module_key(self.name.module, file.path): file.size for file in self.imported}
         return {**found, paths.release_json_key(self.name): None}
 
     def row(self, files: Mapping[str, ReleaseFile], signature: str | None) -> Release:
@@ -123,6 +151,9 @@ class Record:
             proof=self.proof,
             claimed_at=self.received,
             published_at=self.published or self.received,
+            visible_at=self.received if self.is_imported else None,
+            directory=self.name.directory,
+            imported=[_imported_row(file) for file in self.imported],
             files=[files[file.ext] for file in self.files],
             signature=self._signature_row(signature) if signature is not None else None,
             **self.changes,
@@ -152,6 +183,11 @@ class Record:
             added_at=said.added,
             published_at=said.added,
         )
+
+
+def _imported_row(file: Brought) -> ImportedFile:
+    """Return the row of a file that came along, which is of no module yet."""
+    return ImportedFile(path=file.path, ext=file.ext, size=file.size, sha256=file.sha256, modified_at=file.modified)
 
 
 def says_more(key: str, content: bytes, release: Release) -> bool:
@@ -187,6 +223,32 @@ def _change(said: dict[str, str]) -> tuple[datetime, str]:
 def _signature(said: dict[str, str]) -> SignatureFacts:
     moments = _moment(said["signed"]), _moment(said["added"])
     return SignatureFacts(said["fingerprint"], said["signing_fingerprint"], *moments)
+
+
+def _name(said: dict[str, Any], *, is_old: bool) -> TarballName:
+    """Return what the release is called; one of an old tree may lie elsewhere, or be compressed as nobody does now."""
+    version, compression = Version.parse_imported(said["version"]), said["tarball"]["name"].rpartition(".tar.")[2]
+    directory = None if said["series"] == version.series else said["series"]
+    if is_old:
+        if not _COMPRESSION.fullmatch(compression) or not (directory is None or _is_path(directory or "root")):
+            raise ValueError(said["series"])
+    elif compression not in COMPRESSIONS or directory is not None:
+        raise ValueError(said["series"])
+    return TarballName(said["module"], version, compression, directory)
+
+
+def _is_path(said: str) -> bool:
+    """Say whether *said* leads below the module's directory and nowhere else."""
+    return all(_PART.fullmatch(part) for part in said.split("/"))
+
+
+def _brought(said: dict[str, Any]) -> Brought:
+    if not _is_path(said["path"]) or said["path"].rpartition("/")[2] != said["name"] or paths.is_mutable(said["path"]):
+        raise ValueError(said["path"])
+    if not _EXT.fullmatch(said["ext"]):
+        raise ValueError(said["ext"])
+    sizes = _size(said["size"]), _sha256(said["sha256"])
+    return Brought(said["ext"], said["path"], *sizes, _moment(said["modified"]))
 
 
 def _file(name: TarballName, said: dict[str, Any]) -> File:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from release_service import beside, documents, paths
-from release_service.db import releases, signing_keys
+from release_service.db import claims, imported, releases, signing_keys
 from release_service.db.tables import Release
 from release_service.errors import AlreadyStored, IndexWouldShrink, NotFound, shown
 from release_service.index import cache_json, tree
@@ -81,8 +81,9 @@ def of(service: Service, module: str) -> Reindexed:
     written += index.write_all(service.store, service.transactions, module, now, cooling, let_be_found=found)
     with service.transactions.read() as session:
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
+        others = [index.other(row) for row in imported.others(session, module)]
         ring = signing_keys.keyring(session, module, now, cooling).encode("ascii")
-    return Reindexed(module, told + len(tree.module(module, snapshot, ring)), written)
+    return Reindexed(module, told + len(tree.module(module, snapshot, ring, others)), written)
 
 
 def refuse_older(service: Service, release: Release, key: str) -> None:
@@ -101,8 +102,8 @@ def refuse_hidden(service: Service, module: str, there: Listing) -> None:
     if listed is not None and cache_json.versions(module, listed.content):
         return
     with service.transactions.read() as session:
-        claims = [releases.tarball_name(claim) for claim in releases.unpublished(session, module, service.now())]
-        names = [*releases.published_names(session, [module]), *claims]
+        unfinished = [releases.tarball_name(claim) for claim in claims.unpublished(session, module, service.now())]
+        names = [*releases.published_names(session, [module]), *unfinished]
     known = {paths.release_json_key(name) for name in names}
     unknown = [key for key in there if key.endswith(paths.RELEASE_JSON) and key not in known]
     if unknown:

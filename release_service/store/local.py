@@ -244,6 +244,9 @@ def _name_a_copy(file: BinaryIO, path: Path) -> None:
         os.fchmod(copy.fileno(), _READABLE)
         os.fsync(copy.fileno())
         os.link(copy.name, path)
+        # It is as old as the file, as a link would be; not before, for it is by its age that a copy is known.
+        was = os.fstat(file.fileno())
+        os.utime(copy.fileno(), ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
 @contextlib.contextmanager

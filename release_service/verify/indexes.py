@@ -6,7 +6,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from release_service import paths
-from release_service.db import Transactions, follow_ups, releases, signing_keys
+from release_service.db import Transactions, follow_ups, imported, releases, signing_keys
 from release_service.index import tree
 from release_service.index import write as index
 from release_service.signing import Moment
@@ -47,7 +47,7 @@ def of(transactions: Transactions, store: ReleaseStore, module: str | None, mome
     """Compare the indexes of *module*, or those of the archive."""
     for _ in range(LOOKS):
         alternatives = _archive(transactions, store) if module is None else _module(transactions, module, moment)
-        findings = compare(store, alternatives, lambda _: Kind.WRONG_INDEX)
+        findings = compare(store, alternatives, _kind)
         pending = ""
         if not findings:
             break
@@ -66,6 +66,11 @@ def _is_open(session: Session, module: str | None) -> bool:
     return is_promised(session, module)
 
 
+def _kind(key: str) -> Kind:
+    """Say what wrong bytes under *key* are: files of an old tree that belong to no release are looked at here, too."""
+    return Kind.WRONG_INDEX if paths.is_mutable(key) else Kind.WRONG_BYTES
+
+
 def _archive(transactions: Transactions, store: ReleaseStore) -> list[Expected]:
     with transactions.read() as session:
         documents = tree.archive(releases.published_modules(session))
@@ -79,12 +84,17 @@ def _module(transactions: Transactions, module: str, moment: Moment) -> list[Exp
     """Return what may be there.  A keyring depends on the time: it may be the one of when it was last written."""
     with transactions.read() as session:
         snapshot = [index.indexed(row) for row in releases.published(session, module)]
+        brought = imported.others(session, module)
         kept = follow_ups.last_kept(session, follow_ups.INDEX, module)
         times = [moment.now, kept.kept_at or moment.now, kept.promised_at] if kept else [moment.now]
         cooling = moment.rules.cooling
         rings = dict.fromkeys(signing_keys.keyring(session, module, at, cooling).encode("ascii") for at in times)
-    none: Expected = {paths.keyring_key(module): None}
+    others = [index.other(row) for row in brought]
+    none: Expected = {
+        paths.keyring_key(module): None,
+        **{paths.module_key(module, row.path): Content(row.size, row.sha256) for row in brought},
+    }
     return [
-        {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring).items()}}
+        {**none, **{key: Content.of(write()) for key, write in tree.module(module, snapshot, ring, others).items()}}
         for ring in rings
     ]

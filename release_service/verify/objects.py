@@ -73,9 +73,11 @@ def _verify(
     name = releases.tarball_name(release)
     tarball = paths.tarball_key(name)
 
+    received = {tarball, *_imported(release)}
+
     def look(release: Release) -> list[Finding]:
         asked = [_only(keys, expected) for expected in alternatives]
-        found = compare(store, asked, lambda key: Kind.WRONG_BYTES if key == tarball else Kind.WRONG_CONTENT)
+        found = compare(store, asked, lambda key: Kind.WRONG_BYTES if key in received else Kind.WRONG_CONTENT)
         if release.quarantined_at is not None:
             return [replace(one, kind=Kind.QUARANTINED) if one.kind is Kind.FOREIGN else one for one in found]
         return found
@@ -116,9 +118,17 @@ def _only(keys: Collection[str] | None, expected: Expected) -> Expected:
 def _expected(release: Release) -> Expected:
     """Return what should be there: of a quarantined release, what it was, and nothing that it had."""
     if release.quarantined_at is not None:
-        told = paths.release_key(releases.tarball_name(release), paths.RELEASE_JSON.removeprefix("."))
+        told = paths.release_json_key(releases.tarball_name(release))
         return {**dict.fromkeys(documents.keys(release)), told: Content.of(documents.release_json(release))}
-    expected = {paths.tarball_key(releases.tarball_name(release)): Content(release.size, release.sha256)}
+    tarball = paths.tarball_key(releases.tarball_name(release))
+    expected: dict[str, Content | None] = {tarball: Content(release.size, release.sha256)}
+    expected |= _imported(release)
     for step in documents.beside(release):
         expected |= {key: Content.of(document) for key, document in step.items()}
     return expected
+
+
+def _imported(release: Release) -> Expected:
+    """Return what an old tree has brought beside the tarball."""
+    module = release.module.name
+    return {paths.module_key(module, file.path): Content(file.size, file.sha256) for file in release.imported}

@@ -81,7 +81,7 @@ def _answer(request: Request, answer: Answer) -> Response:
             "published": answer.is_published,
             "module": name.module if name else None,
             "version": str(name.version) if name else None,
-            "series": name.version.series if name else None,
+            "series": name.series if name else None,
             "reasons": [_as_object(reason) for reason in answer.reasons],
             "warnings": [_as_object(warning) for warning in answer.warnings],
             "sandbox": sandbox,

@@ -98,7 +98,7 @@ def _answer(request: Request, published: Published) -> Response:
         body = {
             "module": name.module,
             "version": str(name.version),
-            "series": name.version.series,
+            "series": name.series,
             "size": release.size,
             "sha256": release.sha256,
             "url": url,
@@ -112,7 +112,7 @@ def _answer(request: Request, published: Published) -> Response:
         return JSONResponse(body, status, {"Location": url})
     lines = ["SANDBOX: this is no real release."] if settings.sandbox else []
     lines += [
-        f"Published {name.module} {name.version} in series {name.version.series}.",
+        f"Published {name.module} {name.version} in series {name.series}.",
         url,
         f"sha256 {release.sha256}",
     ]

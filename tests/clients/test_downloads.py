@@ -97,6 +97,7 @@ def test_meson_downloads_a_wrap_by_the_hash_that_is_published(tree: Tree, tmp_pa
     assert cached.read_bytes() == tree.tarballs["gtk+-3.24.52.tar.xz"]
 
 
+@pytest.mark.old_tree
 def test_sha256sum_checks_what_was_downloaded(tree: Tree, tmp_path: Path) -> None:
     stem = "hello-gnome-48.1"
     for ext in ("tar.xz", "news", "changes", "sha256sum"):

@@ -76,6 +76,7 @@ def rclone(tree: Tree, home: Path) -> tuple[int, int]:
     return stats["transfers"], stats["checks"]
 
 
+@pytest.mark.old_tree
 def test_rclone_syncs_the_tree_and_then_fetches_nothing(tree: Tree, tmp_path: Path) -> None:
     transferred, _ = rclone(tree, tmp_path)
     assert transferred >= len(tree.tarballs)

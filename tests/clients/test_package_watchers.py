@@ -51,6 +51,7 @@ def uscan(package: Path, *options: str, exits: int = 0) -> dict[str, str]:
     return {element.tag: element.text or "" for element in ET.fromstring(done.stdout)}  # noqa: S314 - uscan's
 
 
+@pytest.mark.old_tree
 @pytest.mark.parametrize("watch", WATCHES)
 @pytest.mark.parametrize(
     ("packaged", "newest", "filename"),

@@ -54,6 +54,7 @@ def test_head_says_what_get_says(reader: httpx2.Client, path: str) -> None:
     assert int(head.headers["Content-Length"]) == len(get.content)
 
 
+@pytest.mark.old_tree
 def test_a_tarball_comes_as_it_was_uploaded(tree: Tree, reader: httpx2.Client) -> None:
     for filename, content in tree.tarballs.items():
         assert reader.get(f"/{tree.path_of(filename)}").content == content
@@ -299,6 +300,7 @@ def test_an_index_links_what_is_there_in_its_order(reader: httpx2.Client, path: 
     assert [name for name in links(reader.get(path)) if name in linked] == linked
 
 
+@pytest.mark.old_tree
 def test_every_link_from_the_top_leads_somewhere(reader: httpx2.Client) -> None:
     directories, seen = ["/sources/"], set()
     while directories:

@@ -75,8 +75,8 @@ def snapshot_before_etag(patch: Patch) -> None:
 def blind_regenerate(patch: Patch) -> None:
     """Write the index from the rows, whatever it says now."""
 
-    def grown(module: str, _before: bytes | None, snapshot: Any, *, has_keyring: bool) -> bytes:
-        return cache_json.write(module, snapshot, has_keyring=has_keyring)
+    def grown(module: str, _before: bytes | None, snapshot: Any, others: Any, *, has_keyring: bool) -> bytes:
+        return cache_json.write(module, snapshot, others, has_keyring=has_keyring)
 
     patch.setattr(index, "_grown", grown)
 

@@ -41,9 +41,12 @@ class Release(Base):
     yank_reason: Mapped[str | None] = mapped_column(String(500))
     quarantined_at: Mapped[datetime | None]
     quarantine_reason: Mapped[str | None] = mapped_column(String(500))
+    # Below the module's; NULL: that of the version's series, as it is of every release but some of an old tree's.
+    directory: Mapped[str | None] = mapped_column(String(255))
 
     module: Mapped[Module] = relationship(lazy="raise")
     files: Mapped[list["ReleaseFile"]] = relationship(lazy="raise", order_by="ReleaseFile.id")
+    imported: Mapped[list["ImportedFile"]] = relationship(lazy="raise", order_by="ImportedFile.path")
     signature: Mapped["ReleaseSignature | None"] = relationship(lazy="raise")
 
 
@@ -70,6 +73,36 @@ class ReleaseFile(Base):
     sha256: Mapped[str] = mapped_column(String(64))
     size: Mapped[int] = mapped_column(BigInteger)
     deflated: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class ImportedFile(Base):
+    """A file of an old tree that is in the store, and not here: `path` is below the module's directory.
+
+    Of a release: what cache.json lists beside its tarball, by `ext`: a second tarball, sums, news.  Without
+    one: whatever else lay there.
+    """
+
+    __tablename__ = "imported_files"
+    __table_args__ = (UniqueConstraint("module_id", "path"), Index(None, "release_id"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    module_id: Mapped[int] = mapped_column(ForeignKey("modules.id"))
+    release_id: Mapped[int | None] = mapped_column(ForeignKey("releases.id"))
+    path: Mapped[str] = mapped_column(String(400))
+    ext: Mapped[str] = mapped_column(String(32))
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    modified_at: Mapped[datetime]
+
+
+class ModuleImport(Base):
+    """A module of which files of an old tree are imported; until `finished_at` is set its indexes are not written."""
+
+    __tablename__ = "module_imports"
+
+    module_id: Mapped[int] = mapped_column(ForeignKey("modules.id"), primary_key=True, autoincrement=False)
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
 
 
 class ReleaseSignature(Base):
