@@ -31,12 +31,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Read imported trees with a few programs only, unless all are asked for: their fronts are the same."""
+    """Mark what repeats on other kinds, or in other orders, what is covered; read imported trees with a few programs.
+
+    With --all-trees, with all of them: their fronts are the same.
+    """
+    for item in items:
+        if _repeats(item):
+            item.add_marker("uncovered")
     if config.getoption("--all-trees"):
         return
     skipped = [item for item in items if not _is_worth_it(item)]
     config.hook.pytest_deselected(items=skipped)
     items[:] = [item for item in items if item not in set(skipped)]
+
+
+def _repeats(item: pytest.Item) -> bool:
+    directory = item.path.parent.name
+    is_real = item.get_closest_marker("real") is not None
+    return directory == "crash" or (directory in {"publish", "repair", "web"} and is_real)
 
 
 class _NoParameters:
