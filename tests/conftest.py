@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _repeats(item: pytest.Item) -> bool:
     directory = item.path.parent.name
     is_real = item.get_closest_marker("real") is not None
-    return directory == "crash" or (directory in {"publish", "repair", "web"} and is_real)
+    return directory in {"clients", "crash"} or (directory in {"publish", "repair", "web"} and is_real)
 
 
 class _NoParameters:
