@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test test-fast lint check format bench docs lock serve clean
+.PHONY: help demo test test-deep test-fast lint check format bench docs lock serve clean
 
 help:  ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || python3 -m venv $(VENV) || { rm -rf $(VENV); test "$$(id -u)" = 0 && \
@@ -27,6 +27,10 @@ test: $(VENV)/ready  ## All tests, on real components; prints the branch coverag
 
 test-fast: $(VENV)/ready  ## The tests that need nothing but Python: under 30 s
 	@$(BIN)/pytest -q -n 2 -m "not real and not slow"
+
+test-deep: $(VENV)/ready  ## Kill real processes at each effect, cut off their network, fill their disks: minutes
+	@RANDOM_KILLS=20 $(BIN)/pytest -q -n 2 tests/e2e/test_killed.py
+	@TWO_REPLICAS=200x40 $(BIN)/pytest -q -n 2 -m deep
 
 lint: $(VENV)/ready  ## Style, types, and who may import whom
 	@$(BIN)/ruff check --quiet .

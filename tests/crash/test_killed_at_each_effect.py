@@ -29,7 +29,7 @@ from release_service.verify import Scope
 from uploads import Environment
 from whole import assert_readable, assert_whole, is_quiet
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.deep]
 
 NEWS = "1\n2\n3\n4\n"
 _LATER = timedelta(minutes=2)

@@ -29,7 +29,7 @@ from release_service.verify import Scope
 from uploads import Environment, Uploads, make_uploads
 from whole import assert_readable, assert_whole
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.deep]
 
 MIB = 1024 * 1024
 # Each deadline is below a minute; what waits for one has shorter ones.

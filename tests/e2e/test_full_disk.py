@@ -18,7 +18,7 @@ from release_service.worker import Worker
 from uploads import Environment, Uploads, make_uploads
 from whole import assert_readable, assert_whole
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.deep]
 
 MIB = 1024 * 1024
 NEWS = "1\n2\n3\n"

@@ -27,7 +27,7 @@ from release_service.index import cache_json
 from uploads import Environment, Uploads, make_uploads
 from whole import assert_whole, is_quiet
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.deep]
 
 UPLOADS, MODULES = (int(number) for number in os.environ.get("TWO_REPLICAS", "40x8").split("x"))
 CLIENTS = 16
