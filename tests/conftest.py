@@ -38,6 +38,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _repeats(item):
             item.add_marker("uncovered")
+        if item.path.parent.name == "repair" and item.get_closest_marker("real") is not None:
+            item.add_marker("deep")
     if config.getoption("--all-trees"):
         return
     skipped = [item for item in items if not _is_worth_it(item)]

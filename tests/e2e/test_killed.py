@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 
 # Of an upload's whole time, measured in the same run; beyond 1 it is over.  tests/crash kills at each effect; here
 # RANDOM_KILLS=20 kills more often.
-KILLS = int(os.environ.get("RANDOM_KILLS", "8"))
+KILLS = int(os.environ.get("RANDOM_KILLS", "4"))
 MOMENTS = sorted(random.Random(20).uniform(0.02, 1.05) for _ in range(KILLS))  # noqa: S311 - the same in each run
 MIB = 1024 * 1024
 NEWS = "1\n2\n3\n4\n"
