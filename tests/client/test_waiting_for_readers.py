@@ -12,6 +12,8 @@ from components import Asked, Canned, canned, command
 from release_service.client import Exit, Failure, status
 from release_service.client.status import wait_until_visible
 
+pytestmark = pytest.mark.slow
+
 BYTES = b"tarball"
 URL = "https://download.gnome.org/sources/gtk/4.18/gtk-4.18.1.tar.xz"
 SHA256 = hashlib.sha256(BYTES).hexdigest()
