@@ -7,7 +7,7 @@ import structlog
 from release_service import authorize, beside, limits, paths, signing
 from release_service.db import audit, releases, signatures
 from release_service.db.tables import Release
-from release_service.errors import AlreadyStored, Unavailable
+from release_service.errors import AlreadyStored, Refused, Unavailable
 from release_service.identity import Uploader
 from release_service.promises import NotYet
 from release_service.publish import Service, keep_promises, make_public, make_signature_public
@@ -59,5 +59,5 @@ def finish_signatures(service: Service) -> None:
                 signing.settle(session, service.store, release, None, service.moment())
                 make_signature_public(service, session, release, None)
             keep_promises(service, release.module_id)
-        except Unavailable as outage:
-            log.warning("signature_put_off", tarball=str(releases.tarball_name(release)), detail=outage.detail)
+        except (Unavailable, Refused) as trouble:  # of one signature, which must not keep the others waiting
+            log.warning("signature_put_off", tarball=str(releases.tarball_name(release)), detail=trouble.detail)

@@ -52,7 +52,7 @@ class Worker:
                 self.work()
             except Unavailable as outage:
                 log.warning("worker_waits", detail=outage.detail)
-            except Exception:
+            except Exception:  # a bug in one kind of work, which must not end the others
                 log.exception("worker_failed")
             self._waiter.wait(_PAUSE_S)
         self._waiter.close()
@@ -113,12 +113,10 @@ def keep_next(service: Service) -> bool:
         try:
             _keep(service, taken)
         except (Unavailable, NotYet, Refused) as trouble:
-            is_alarm = isinstance(trouble, AlreadyStored | IndexWouldShrink | Refused)
-            asked_s = trouble.retry_after_s if isinstance(trouble, CdnUnavailable) else 0
-            _put_off(service, taken, str(trouble), is_alarm=is_alarm, asked_s=asked_s)
-        except Exception as bug:
+            _put_off(service, taken, str(trouble), trouble)
+        except Exception as bug:  # of one promise, which must not keep the others from being kept
             log.exception("promise_failed", promise=taken.kind, id=taken.id)
-            _put_off(service, taken, f"{type(bug).__name__}: see the log", is_alarm=True)
+            _put_off(service, taken, f"{type(bug).__name__}: see the log", bug)
     return True
 
 
@@ -134,23 +132,27 @@ def _keep(service: Service, taken: FollowUp) -> None:
         follow_ups.keep(session, [taken], service.now())
 
 
-def _put_off(service: Service, taken: FollowUp, trouble: str, *, is_alarm: bool, asked_s: int = 0) -> None:
-    """Try it again later; not before the CDN, if it is that, has *asked* to be left alone."""
-    is_old = taken.kind == follow_ups.FINISH and service.now() - taken.promised_at > _LONGEST_UNFINISHED
+def _put_off(service: Service, taken: FollowUp, told: str, trouble: Exception) -> None:
+    """Try it again later; not before the CDN, if it is that, has asked to be left alone."""
+    # An outage may last for days, and bytes that are there are published when it ends.
+    is_alarm = not isinstance(trouble, Unavailable | NotYet) or isinstance(trouble, AlreadyStored | IndexWouldShrink)
+    never_came = isinstance(trouble, NotYet) and taken.kind == follow_ups.FINISH
+    is_old = never_came and service.now() - taken.promised_at > _LONGEST_UNFINISHED
     gives_up = is_old or (is_alarm and taken.tries >= _MOST_TRIES)
+    asked_s = trouble.retry_after_s if isinstance(trouble, CdnUnavailable) else 0
     # Of many that wait for the same outage to end, not all come back at once.
     wait_s = min(2 ** min(taken.tries - 1, 10), _LONGEST_WAIT_S) * random.uniform(0.5, 1)  # noqa: S311 - no secret
     wait_s = max(wait_s, asked_s)
     with service.transactions.begin() as session:
         wait = timedelta(seconds=wait_s)
-        is_mine = follow_ups.put_off(session, taken, wait, trouble, gives_up=gives_up)
+        is_mine = follow_ups.put_off(session, taken, wait, told, gives_up=gives_up)
     tell = log.error if gives_up else log.warning
     tell(
         "promise_given_up" if gives_up else "promise_put_off",
         promise=taken.kind,
         id=taken.id,
         tries=taken.tries,
-        trouble=trouble,
+        trouble=told,
         is_mine=is_mine,
     )
 

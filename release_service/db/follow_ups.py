@@ -32,7 +32,7 @@ def promise(session: Session, release: Release, kinds: Iterable[str], now: datet
 def promise_once(session: Session, release: Release, kind: str, now: datetime) -> None:
     """Promise *kind* for *release*, unless that is promised already: then its time begins anew."""
     open_ = FollowUp.release_id == release.id, FollowUp.kind == kind, FollowUp.kept_at.is_(None)
-    anew = {"due_at": clock(session) + _CLAIM, "tries": 0, "gave_up_at": None, "trouble": ""}
+    anew = {"promised_at": now, "due_at": clock(session) + _CLAIM, "tries": 0, "gave_up_at": None, "trouble": ""}
     if not changed(session, update(FollowUp).where(*open_).values(**anew)):
         promise(session, release, [kind], now)
 

@@ -185,6 +185,27 @@ def test_an_outage_is_waited_out_for_ever_longer_and_never_given_up(uploads: Upl
     assert is_whole(uploads)
 
 
+def test_an_old_claim_is_not_given_up_because_of_an_outage(uploads: Uploads) -> None:
+    """Its tarball may be there: that of an attempt which was made, and died, while the store was down for days."""
+    died_after_storing(uploads)
+    uploads.pass_by(timedelta(days=2))
+    with broken(uploads, StoreUnavailable("S3 is down"), ".tar.xz") as service:
+        assert keep_next(service)
+    assert (rows(uploads)[FINISH].trouble, rows(uploads)[FINISH].gave_up_at) == ("S3 is down", None)
+    uploads.pass_by(timedelta(minutes=2))
+    work(uploads)
+    assert is_whole(uploads)
+
+
+def test_a_claim_that_is_made_again_waits_for_a_day_again(uploads: Uploads) -> None:
+    for _ in range(2):
+        with broken(uploads, Died(), ".tar.xz"), pytest.raises(Died):
+            uploads.post(NAME, GOOD)
+        uploads.pass_by(timedelta(hours=20))
+        work(uploads)
+        assert (rows(uploads)[FINISH].kept_at, rows(uploads)[FINISH].gave_up_at) == (None, None)
+
+
 def test_an_alarm_is_given_up_after_a_while_and_tried_again_when_a_person_says_so(uploads: Uploads) -> None:
     with broken(uploads, AlreadyStored("x"), "cache.json") as service:
         uploads.post(NAME, GOOD)
