@@ -13,6 +13,7 @@ from release_service.db.tables import FollowUp
 from release_service.errors import shown
 
 app = typer.Typer(no_args_is_help=True, help="What follows a publication, and failed: look at it, try it again.")
+_MOST = 2**63 - 1  # what a database counts up to
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -35,7 +36,9 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="Print one JSO
 
 @app.command()
 def retry(
-    ids: Annotated[list[int] | None, typer.Argument(help="Their numbers, as `list` prints them.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(min=1, max=_MOST, help="Their numbers, as `list` prints them.")
+    ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that were given up.")] = False,
 ) -> None:

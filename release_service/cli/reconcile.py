@@ -36,7 +36,7 @@ def command(
     --fix writes again what is missing and the database holds, and indexes that are wrong; with uploads switched off it
     adopts releases of which only the bucket tells. Nothing that is written once is ever overwritten or deleted.
 
-    Exit status: 0 nothing is left, 1 findings are left, 4 store or database did not answer.
+    Exit status: 0 nothing is left, 1 findings are left, 3 nobody knows a module, 4 store or database did not answer.
     """
     if everything == bool(modules):
         raise typer.BadParameter("name modules, or say --all")

@@ -14,7 +14,7 @@ from functools import partial
 from release_service import documents, paths
 from release_service.db import claims, imported, releases, signing_keys
 from release_service.db.tables import Release
-from release_service.errors import StoreUnavailable
+from release_service.errors import NotFound, StoreUnavailable, shown
 from release_service.index import Indexed, tree
 from release_service.index import write as index
 from release_service.publish import Service
@@ -52,12 +52,25 @@ class Difference:
 
 
 def reconcile(service: Service, modules: Sequence[str], mender: Mender | None, jobs: int) -> Iterator[Reconciled]:
-    """Compare what is there of *modules*, of everything if none is named; *jobs* modules at a time."""
+    """Compare what is there of *modules*, of everything if none is named; *jobs* modules at a time.
+
+    (Raises: NotFound, if neither database nor store has anything of a module that is named.)
+    """
+    for module in modules:
+        _refuse_unknown(service, module)
     above = _Above()
     yield from together(jobs, _tasks(service, modules, mender, above))
     if not modules:
         yield _others(service, above.take())
         yield _archive(service, above.indexes, mender)
+
+
+def _refuse_unknown(service: Service, module: str) -> None:
+    """Hold that there is something to compare: of a name that was mistyped nothing would be found, either."""
+    with service.transactions.read() as session:
+        is_known = bool(releases.published_names(session, [module]))
+    if not is_known and next(service.store.keys(f"{paths.module_directory(module)}/"), None) is None:
+        raise NotFound(f"Neither database nor store knows {shown(module)}.")
 
 
 def _tasks(

@@ -70,7 +70,8 @@ def test_what_waits_for_a_person_is_named_and_tried_again(
 def test_what_is_kept_is_not_tried_again(environment: Environment, uploads: Uploads, tmp_path: Path) -> None:
     done = type_(environment, tmp_path, "retry", "1")
     assert (done.returncode, done.stdout) == (1, "0 promises are tried again by the next worker.\n")
-    assert type_(environment, tmp_path, "retry").returncode == 2
+    for words in ((), ("0",), (f"{2**63}",), ("1", "--all")):
+        assert type_(environment, tmp_path, "retry", *words).returncode == 2
     give_up(uploads, "archive-index")
     done = type_(environment, tmp_path, "retry", "--all")
     assert (done.returncode, done.stdout) == (0, "1 promise is tried again by the next worker.\n")

@@ -175,6 +175,13 @@ def test_a_release_that_only_the_bucket_knows_is_named_and_adopted_while_nobody_
 
 
 @pytest.mark.parametrize("archived", ["embedded"], indirect=True)
+def test_of_a_name_that_nobody_knows_is_not_said_that_all_is_well(archived: Archived) -> None:
+    done = archived.type("reconcile", "gkt")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Neither database nor store knows gkt." in done.stderr
+
+
+@pytest.mark.parametrize("archived", ["embedded"], indirect=True)
 def test_what_cannot_be_looked_at_is_said(archived: Archived) -> None:
     assert archived.type("reconcile").returncode == 2
     assert archived.type("reindex", "module1", "--all").returncode == 2
